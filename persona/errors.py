@@ -1,0 +1,25 @@
+"""Errors that are meant for a person: one sentence, what is wrong and what to do."""
+
+
+class PersonaError(Exception):
+    """Anything the user can put right; its message is complete and needs no traceback."""
+
+
+class AudioError(PersonaError):
+    """An audio file or waveform that cannot be used."""
+
+
+class CorpusError(PersonaError):
+    """A missing, wrong or incomplete corpus."""
+
+
+class FeatureError(PersonaError):
+    """A missing feature table, or one made by other code or from another corpus."""
+
+
+class WeightsError(PersonaError):
+    """Pre-trained weights that are not on this machine and cannot be downloaded."""
+
+
+class ModelError(PersonaError):
+    """A trained model that is missing or does not fit."""
