@@ -1,0 +1,42 @@
+"""Corpora: the table of CREMA-D's clips, the audio behind it, and EmoDB for cross-corpus tests."""
+
+from persona.corpora.berlin import emodb
+from persona.corpora.build import build_table, is_silent
+from persona.corpora.crema import (
+    COMMIT,
+    EMOTIONS,
+    GENDERS,
+    POLICIES,
+    clips,
+    corpus_hash,
+    oddities,
+)
+from persona.corpora.files import (
+    BASE_URL,
+    Problem,
+    default_folder,
+    fetch,
+    import_copy,
+    locate,
+    verify,
+)
+
+__all__ = [
+    "BASE_URL",
+    "COMMIT",
+    "EMOTIONS",
+    "GENDERS",
+    "POLICIES",
+    "Problem",
+    "build_table",
+    "clips",
+    "corpus_hash",
+    "default_folder",
+    "emodb",
+    "fetch",
+    "import_copy",
+    "is_silent",
+    "locate",
+    "oddities",
+    "verify",
+]

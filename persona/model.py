@@ -1,0 +1,160 @@
+"""The multi-task network of the paper: a shared trunk (CNN or FCN) and three heads.
+
+Networks are written as a *stack*: `models` independent networks of one shape whose parameters
+share a leading axis, so that five folds (or sixty configurations) train in one pass over batched
+matrix products. A single network is a stack of one.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from persona.corpora import EMOTIONS, GENDERS
+from persona.errors import PersonaError
+
+ARCHITECTURES = ("fcn", "cnn")
+HIDDEN = (200, 128, 56)
+"""Widths of the fully connected stack, from the paper."""
+CHANNELS = (16, 32)
+KERNEL = 3
+"""Filters and kernel of the two convolutions; the paper gives neither."""
+
+
+class Output(NamedTuple):
+    """Raw output of the heads for a stack of M networks and B clips.
+
+    emotion : logits, shape (M, B, 6), in the order of `corpora.EMOTIONS`.
+    gender : logits, shape (M, B, 2), in the order of `corpora.GENDERS`.
+    age : shape (M, B), in units of the network's `age_scale` around its `age_mean`.
+    """
+
+    emotion: Tensor
+    gender: Tensor
+    age: Tensor
+
+
+class Prediction(NamedTuple):
+    """Probabilities, shapes (M, B, 6) and (M, B, 2), and age in years, shape (M, B)."""
+
+    emotion: Tensor
+    gender: Tensor
+    age: Tensor
+
+
+class StackedLinear(nn.Module):
+    """M linear layers side by side: (M, B, inputs) to (M, B, outputs)."""
+
+    def __init__(self, inputs: int, outputs: int, generators: Sequence[torch.Generator]):
+        super().__init__()
+        self.weight = _uniform((inputs, outputs), inputs, generators)
+        self.bias = _uniform((1, outputs), inputs, generators)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.baddbmm(self.bias, x, self.weight)
+
+
+class StackedConv1d(nn.Module):
+    """M convolutions side by side, with same padding: (B, M * inputs, L) to (B, M * outputs, L)."""
+
+    def __init__(self, inputs: int, outputs: int, generators: Sequence[torch.Generator]):
+        super().__init__()
+        self.weight = _uniform((outputs, inputs, KERNEL), inputs * KERNEL, generators)
+        self.bias = _uniform((outputs,), inputs * KERNEL, generators)
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight, bias = self.weight.flatten(0, 1), self.bias.flatten()
+        return functional.conv1d(x, weight, bias, padding="same", groups=len(self.weight))
+
+
+def _uniform(
+    shape: tuple[int, ...], fan_in: int, generators: Sequence[torch.Generator]
+) -> nn.Parameter:
+    """PyTorch's own initialisation of linear and convolution layers, one draw per network."""
+    bound = fan_in**-0.5
+    draws = [torch.empty(shape).uniform_(-bound, bound, generator=g) for g in generators]
+    return nn.Parameter(torch.stack(draws))
+
+
+class Network(nn.Module):
+    """A stack of multi-task networks over embeddings of size `dimension`.
+
+    Parameters
+    ----------
+    dimension : size of the embedding.
+    architecture : "fcn" (fully connected 200-128-56) or "cnn" (two 1-D convolutions with
+        max-pooling over the embedding before it).
+    seeds : one per network; a network's initial weights depend on its own seed only.
+
+    The standardisation of the input and of age belongs to the network (buffers `mean`, `scale`,
+    `age_mean`, `age_scale`): set it with `standardise` from training rows.
+    """
+
+    mean: Tensor
+    scale: Tensor
+    age_mean: Tensor
+    age_scale: Tensor
+
+    def __init__(self, dimension: int, architecture: str, seeds: Sequence[int]):
+        super().__init__()
+        if architecture not in ARCHITECTURES:
+            raise PersonaError(
+                f"There is no architecture {architecture!r}; choose from {', '.join(ARCHITECTURES)}."
+            )
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self.models = len(seeds)
+        self.convolutions = nn.ModuleList()
+        flat = dimension
+        if architecture == "cnn":
+            for inputs, outputs in zip((1, *CHANNELS), CHANNELS, strict=False):
+                self.convolutions.append(StackedConv1d(inputs, outputs, generators))
+            flat = CHANNELS[-1] * (dimension // 2 // 2)
+        self.hidden = nn.ModuleList(
+            StackedLinear(inputs, outputs, generators)
+            for inputs, outputs in zip((flat, *HIDDEN), HIDDEN, strict=False)
+        )
+        self.emotion = StackedLinear(HIDDEN[-1], len(EMOTIONS), generators)
+        self.gender = StackedLinear(HIDDEN[-1], len(GENDERS), generators)
+        self.age = StackedLinear(HIDDEN[-1], 1, generators)
+        self.register_buffer("mean", torch.zeros(self.models, 1, dimension))
+        self.register_buffer("scale", torch.ones(self.models, 1, dimension))
+        self.register_buffer("age_mean", torch.zeros(self.models, 1))
+        self.register_buffer("age_scale", torch.ones(self.models, 1))
+
+    def standardise(self, model: int, embeddings: Tensor, ages: Tensor | None) -> None:
+        """Take input (and, unless None, age) mean and deviation of network `model` from training.
+
+        embeddings : shape (n, dimension); ages : years, shape (n,). Dimensions that do not vary
+        (a d-vector has dead ones) are centred and left at their scale.
+        """
+        deviation = embeddings.std(dim=0, correction=0)
+        self.mean[model] = embeddings.mean(dim=0)
+        self.scale[model] = torch.where(deviation > 1e-6, deviation, 1.0)
+        if ages is not None:
+            self.age_mean[model] = ages.mean()
+            self.age_scale[model] = ages.std(correction=0)
+
+    def forward(self, x: Tensor) -> Output:
+        """Embeddings of shape (M, B, dimension), or (B, dimension) for all alike, to logits."""
+        x = (x - self.mean) / self.scale
+        if self.convolutions:
+            x = x.transpose(0, 1)
+            batch = len(x)
+            for convolution in self.convolutions:
+                x = functional.max_pool1d(functional.relu(convolution(x)), 2)
+            x = x.reshape(batch, self.models, -1).transpose(0, 1)
+        for layer in self.hidden:
+            x = functional.relu(layer(x))
+        return Output(self.emotion(x), self.gender(x), self.age(x).squeeze(-1))
+
+    @torch.inference_mode()
+    def predict(self, x: Tensor) -> Prediction:
+        """Embeddings of shape (M, B, dimension) or (B, dimension) to probabilities and years."""
+        output = self(x)
+        return Prediction(
+            output.emotion.softmax(-1),
+            output.gender.softmax(-1),
+            output.age * self.age_scale + self.age_mean,
+        )

@@ -1,0 +1,64 @@
+"""Representations: waveforms in, one fixed-size float32 vector per clip out.
+
+Every representation is a small class with
+
+- `name`, `dimension`, `rate` (Hz) and `version` (raised whenever its values change),
+- `embed(waveforms)`: a sequence of float32 arrays of shape (n,), mono, at `rate`, to a float32
+  array of shape (len(waveforms), dimension); a clip's vector does not depend on its neighbours,
+- `provenance()`: what has to be equal for two vectors to be comparable.
+"""
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, Protocol
+
+import numpy as np
+
+from persona.errors import PersonaError
+
+NAMES = ("mfcc", "wavlm", "xvector", "dvector", "egemaps")
+"""The paper's three, then the two that need no download beside MFCC."""
+
+OFFLINE = ("mfcc", "dvector", "egemaps")
+"""Representations that run without downloading weights."""
+
+
+class Representation(Protocol):
+    """What every representation offers; see the module's docstring."""
+
+    name: str
+    dimension: int
+    rate: int
+    version: int
+
+    def embed(self, waveforms: Sequence[np.ndarray]) -> np.ndarray: ...
+
+    def provenance(self) -> dict[str, Any]: ...
+
+
+_CLASSES = {
+    "mfcc": "MFCC",
+    "wavlm": "WavLM",
+    "xvector": "XVector",
+    "dvector": "DVector",
+    "egemaps": "EGeMAPS",
+}
+
+
+def _class(name: str) -> Any:
+    if name not in _CLASSES:
+        raise PersonaError(f"There is no representation {name!r}; choose from {', '.join(NAMES)}.")
+    return getattr(import_module(f"persona.representations.{name}"), _CLASSES[name])
+
+
+def load(name: str, **parameters: Any) -> Representation:
+    """Make a representation ready to embed; `parameters` go to its class.
+
+    Raises `PersonaError` for an unknown name and `WeightsError` where weights cannot be had.
+    """
+    return _class(name)(**parameters)
+
+
+def version(name: str) -> int:
+    """Version of the values that representation `name` computes today (loads no weights)."""
+    return _class(name).version
