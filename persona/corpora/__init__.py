@@ -2,6 +2,7 @@
 
 from persona.corpora.berlin import emodb
 from persona.corpora.build import build_table, is_silent
+from persona.corpora.copies import import_copy
 from persona.corpora.crema import (
     COMMIT,
     EMOTIONS,
@@ -11,15 +12,8 @@ from persona.corpora.crema import (
     corpus_hash,
     oddities,
 )
-from persona.corpora.files import (
-    BASE_URL,
-    Problem,
-    default_folder,
-    fetch,
-    import_copy,
-    locate,
-    verify,
-)
+from persona.corpora.download import BASE_URL, fetch
+from persona.corpora.files import Problem, default_folder, locate, verify
 
 __all__ = [
     "BASE_URL",

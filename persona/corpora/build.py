@@ -10,7 +10,7 @@ import numpy as np
 
 from persona import paths
 from persona.corpora import wav
-from persona.corpora.crema import COMMIT, EMOTIONS, corpus_hash
+from persona.corpora.crema import COLUMNS, COMMIT, EMOTIONS, corpus_hash
 from persona.errors import CorpusError
 
 if TYPE_CHECKING:
@@ -71,8 +71,7 @@ def build_table(
         pointer = (official / "AudioWAV" / f"{name}.wav").read_bytes()
         data = pointer if audio is None else _read(audio / f"{name}.wav")
         rows.append(_labels(name, actors, votes) | _measurements(name, pointer, data))
-    table = pandas.DataFrame(rows)
-    table.insert(len(table.columns) - 1, "voice_vote", table.pop("voice_vote"))
+    table = pandas.DataFrame(rows)[list(COLUMNS)]
     _write(table, official, out, commit)
     return table
 

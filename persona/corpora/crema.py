@@ -12,6 +12,22 @@ if TYPE_CHECKING:
 EMOTIONS = ("anger", "disgust", "fear", "happy", "neutral", "sad")
 GENDERS = ("female", "male")
 POLICIES = ("clean", "all")
+COLUMNS = (
+    "clip",
+    "speaker",
+    "age",
+    "gender",
+    "race",
+    "ethnicity",
+    "sentence",
+    "emotion",
+    "level",
+    "seconds",
+    "wav_sha256",
+    "wav_bytes",
+    "voice_vote",
+    "silent",
+)
 
 COMMIT = "1658cd342dff90010aa843eaeebd53610a08b1dc"
 """Commit of the official repository (CheyneyComputerScience/CREMA-D) that the project is pinned to."""
