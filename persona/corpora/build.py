@@ -64,8 +64,9 @@ def build_table(
             f"{official} is not a checkout of CREMA-D: it needs {_DEMOGRAPHICS}, {_VOTES} "
             "and AudioWAV/*.wav."
         )
-    actors = pandas.read_csv(needed[0], keep_default_na=False).set_index("ActorID")
-    votes = pandas.read_csv(needed[1], keep_default_na=False).set_index("FileName")["VoiceVote"]
+    actors = pandas.read_csv(needed[0], keep_default_na=False).set_index("ActorID").to_dict("index")
+    crowd = pandas.read_csv(needed[1], keep_default_na=False)
+    votes = dict(zip(crowd["FileName"], crowd["VoiceVote"], strict=True))
     rows = []
     for name in tqdm(names, desc="Scanning CREMA-D", unit="clip"):
         pointer = (official / "AudioWAV" / f"{name}.wav").read_bytes()
@@ -83,10 +84,10 @@ def _read(path: Path) -> bytes:
         raise CorpusError(f"The audio file {path} cannot be read ({error.strerror}).") from error
 
 
-def _labels(name: str, actors: "DataFrame", votes: "DataFrame") -> dict[str, object]:
+def _labels(name: str, actors: dict, votes: dict[str, str]) -> dict[str, object]:
     try:
         speaker, sentence, emotion, level = name.split("_")
-        actor, vote = actors.loc[int(speaker)], votes.loc[name]
+        actor, vote = actors[int(speaker)], votes[name]
         return {
             "clip": name,
             "speaker": int(speaker),

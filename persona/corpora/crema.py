@@ -30,7 +30,7 @@ COLUMNS = (
 )
 
 COMMIT = "1658cd342dff90010aa843eaeebd53610a08b1dc"
-"""Commit of the official repository (CheyneyComputerScience/CREMA-D) that the project is pinned to."""
+"""Commit of the official repository (CheyneyComputerScience/CREMA-D) that is downloaded."""
 
 
 def clips(policy: str = "clean") -> "DataFrame":

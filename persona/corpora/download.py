@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
 from pathlib import Path
@@ -82,7 +82,7 @@ def fetch(folder: Path | None = None, *, base_url: str = BASE_URL, jobs: int = 8
 
 def _one_round(
     get: Callable[[str], None], clips: list[str], jobs: int
-) -> Iterator[tuple[str, str | None]]:
+) -> Generator[tuple[str, str | None], None, None]:
     """Get each clip once; yield it with what went wrong, or None, as each comes back."""
     pool = ThreadPoolExecutor(jobs)
     pending = {pool.submit(get, clip): clip for clip in clips}
