@@ -43,6 +43,12 @@ class FeatureTable:
     embeddings: np.ndarray
     provenance: dict[str, Any]
 
+    def identity(self) -> str:
+        """SHA-256 over clips and embeddings: two tables are the same if this is."""
+        digest = hashlib.sha256("\n".join(self.clips).encode())
+        digest.update(np.ascontiguousarray(self.embeddings).tobytes())
+        return digest.hexdigest()
+
     def at(self, clips: Sequence[str]) -> np.ndarray:
         """Embeddings of `clips` in that order, shape (len(clips), dimension).
 

@@ -69,6 +69,12 @@ class StackedConv1d(nn.Module):
         return functional.conv1d(x, weight, bias, padding="same", groups=len(self.weight))
 
 
+def _halve(x: Tensor) -> Tensor:
+    """Max-pooling of size 2 over the last axis; several times faster than `max_pool1d` on a CPU."""
+    even = x.shape[-1] // 2 * 2
+    return torch.maximum(x[..., 0:even:2], x[..., 1:even:2])
+
+
 def _uniform(
     shape: tuple[int, ...], fan_in: int, generators: Sequence[torch.Generator]
 ) -> nn.Parameter:
@@ -143,7 +149,7 @@ class Network(nn.Module):
             x = x.transpose(0, 1)
             batch = len(x)
             for convolution in self.convolutions:
-                x = functional.max_pool1d(functional.relu(convolution(x)), 2)
+                x = functional.relu(_halve(convolution(x)))
             x = x.reshape(batch, self.models, -1).transpose(0, 1)
         for layer in self.hidden:
             x = functional.relu(layer(x))

@@ -6,9 +6,14 @@ The loss is the paper's: cross-entropy (emotion) + cross-entropy (gender) + mean
 training part's ages.
 """
 
+import json
+import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,8 +22,11 @@ from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 
+from persona import corpora, features, folds, predictions
 from persona.corpora import EMOTIONS, GENDERS
-from persona.model import Network, Output
+from persona.model import Network, Output, Prediction
+from persona.predictions import Configuration
+from persona.provenance import software
 
 RECIPES = ("literal", "balanced")
 TASKS = ("emotion", "gender", "age")
@@ -160,7 +168,7 @@ def fit(
 
 class _Batch(NamedTuple):
     rows: Tensor  # (M, width), padded with row 0
-    share: Tensor  # (M, width), 1 / (rows of the network in this batch), 0 for padding
+    share: Tensor  # (M, width), so that the mean over batches is the mean over rows; 0 for padding
 
 
 def _batches(rows: Sequence[np.ndarray], steps: int) -> Iterator[_Batch]:
@@ -173,7 +181,7 @@ def _batches(rows: Sequence[np.ndarray], steps: int) -> Iterator[_Batch]:
         share = np.zeros((len(parts), width), np.float32)
         for model, part in enumerate(parts):
             padded[model, : len(part)] = part
-            share[model, : len(part)] = 1 / max(1, len(part))
+            share[model, : len(part)] = steps / len(rows[model])
         yield _Batch(torch.from_numpy(padded), torch.from_numpy(share))
 
 
@@ -188,3 +196,140 @@ def _task_losses(
 
 def _mean(of_batches: Sequence[Tensor]) -> Tensor:
     return torch.stack(list(of_batches)).mean(dim=0)
+
+
+VERSION = 1
+"""Raised whenever the same configuration, settings and seed would give other predictions."""
+
+
+def cross_validate(
+    configurations: Sequence[Configuration],
+    folder: Path,
+    seeds: Sequence[int],
+    settings: Settings | None = None,
+    *,
+    policy: str = "clean",
+    jobs: int | None = None,
+) -> None:
+    """Train every configuration on all folds and seeds and write its out-of-fold predictions.
+
+    Configurations whose predictions are in `folder` already, made the same way, are kept, so a
+    killed run goes on where it was. The networks of a configuration train side by side; several
+    configurations run in `jobs` processes (default: one per core). Learning curves are written
+    beside the predictions (`read_history`).
+    """
+    settings = settings or Settings()
+    waiting = []
+    for configuration in configurations:
+        made_by = _provenance(configuration, seeds, settings, policy)
+        found = predictions.provenance(configuration.file(folder))
+        if any(found.get(key) != value for key, value in made_by.items()):
+            waiting.append((configuration, made_by))
+    if not waiting:
+        return
+    # The longest first, so that the cores finish together.
+    waiting.sort(key=lambda item: item[0].architecture == "cnn", reverse=True)
+    jobs = min(jobs or os.cpu_count() or 1, len(waiting))
+    with ProcessPoolExecutor(jobs, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+        futures = [
+            pool.submit(_cross_validate_one, configuration, folder, seeds, settings, policy, made_by)
+            for configuration, made_by in waiting
+        ]
+        try:
+            for future in tqdm(as_completed(futures), "training", len(futures), unit="configuration"):
+                future.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _provenance(
+    configuration: Configuration, seeds: Sequence[int], settings: Settings, policy: str
+) -> dict[str, Any]:
+    """What decides the predictions, in the form it has after a round trip through JSON."""
+    made_by = {
+        "training_version": VERSION,
+        "features": features.read(configuration.representation).identity(),
+        "seeds": list(seeds),
+        "settings": asdict(settings),
+        "policy": policy,
+    }
+    return json.loads(json.dumps(made_by))
+
+
+def _cross_validate_one(
+    configuration: Configuration,
+    folder: Path,
+    seeds: Sequence[int],
+    settings: Settings,
+    policy: str,
+    made_by: dict[str, Any],
+) -> None:
+    clips = corpora.clips(policy)
+    embeddings = torch.from_numpy(features.read(configuration.representation).at(clips["clip"]))
+    splits = [split for seed in seeds for split in folds.split(clips, configuration.protocol, seed)]
+    fold_seeds = [(seed, fold) for seed in seeds for fold in range(folds.FOLDS)]
+    fits = [
+        Fit(split.train, split.validation, seed * folds.FOLDS + fold, configuration.recipe)
+        for split, (seed, fold) in zip(splits, fold_seeds, strict=True)
+    ]
+    network, history = fit(
+        embeddings, Targets.of(clips), fits, configuration.architecture, settings
+    )
+    rows = [
+        out_of_fold(prediction, clips["clip"].to_numpy()[split.test], seed, fold)
+        for prediction, split, (seed, fold) in zip(
+            predict_each(network, embeddings, [split.test for split in splits]),
+            splits, fold_seeds, strict=True,
+        )
+    ]  # fmt: skip
+    _write_history(configuration, folder, history, fold_seeds)
+    made_by = {**made_by, "software": software("torch", "numpy")}
+    predictions.write(folder, configuration, pd.concat(rows, ignore_index=True), made_by)
+
+
+def predict_each(
+    network: Network, embeddings: Tensor, rows: Sequence[np.ndarray]
+) -> list[Prediction]:
+    """What each network of a stack says about its own rows; shapes (n, 6), (n, 2) and (n,)."""
+    (batch,) = _batches(rows, 1)
+    said = network.predict(embeddings[batch.rows])
+    return [
+        Prediction(*(part[model, : len(own)] for part in said)) for model, own in enumerate(rows)
+    ]
+
+
+def out_of_fold(prediction: Prediction, clips: np.ndarray, seed: int, fold: int) -> pd.DataFrame:
+    """Rows of a prediction table (`predictions.COLUMNS`) for the clips of one test fold."""
+    emotion = pd.DataFrame(prediction.emotion.numpy(), columns=predictions.PROBABILITIES)
+    female = prediction.gender[:, GENDERS.index("female")].numpy()
+    return emotion.assign(
+        clip=clips, seed=seed, fold=fold, p_female=female, age=prediction.age.numpy()
+    )
+
+
+def _history_file(configuration: Configuration, folder: Path) -> Path:
+    return configuration.file(folder).with_suffix(".history.csv")
+
+
+def _write_history(
+    configuration: Configuration,
+    folder: Path,
+    history: History,
+    fold_seeds: Sequence[tuple[int, int]],
+) -> None:
+    rows = [
+        {"seed": seed, "fold": fold, "epoch": epoch + 1, "part": part, "task": task,
+         "loss": values[epoch][model, number], "best": epoch == history.best_epoch[model]}
+        for part, values in (("training", history.train), ("validation", history.validation))
+        for epoch in range(len(values))
+        for model, (seed, fold) in enumerate(fold_seeds)
+        for number, task in enumerate(TASKS)
+    ]  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(rows).to_csv(_history_file(configuration, folder), index=False, float_format="%.5g")
+
+
+def read_history(configuration: Configuration, folder: Path) -> pd.DataFrame:
+    """Learning curves: one row per seed, fold, epoch, part and task; `loss` as it was summed."""
+    return pd.read_csv(_history_file(configuration, folder))

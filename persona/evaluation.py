@@ -1,0 +1,178 @@
+"""Metrics, intervals and tests, all computed from out-of-fold predictions.
+
+Every metric here is a function of sums over clips (confusion counts, moments of age), so each
+speaker is reduced to such sums once, and a bootstrap over speakers is one matrix product.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from persona import folds
+from persona.corpora import EMOTIONS, GENDERS
+from persona.predictions import PROBABILITIES
+
+METRICS = (
+    "emotion_accuracy", "emotion_uar", "emotion_f1",
+    "gender_accuracy", "gender_uar", "gender_f1",
+    "age_rmse", "age_mae", "age_ccc",
+)  # fmt: skip
+"""Accuracy, unweighted average recall and macro-F1 (fractions); RMSE and MAE (years); CCC."""
+
+DRAWS = 1000
+"""Bootstrap samples of speakers."""
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Sufficient statistics per seed k and speaker s.
+
+    emotion : confusion counts, shape (K, S, 6, 6), rows the label and columns the prediction.
+    gender : the same, shape (K, S, 2, 2).
+    age : shape (K, S, 7): n and the sums of t, p, t^2, p^2, t p, |p - t|, for label t and
+        prediction p in years.
+    """
+
+    emotion: np.ndarray
+    gender: np.ndarray
+    age: np.ndarray
+    speakers: np.ndarray
+
+
+def sums(predictions: pd.DataFrame, clips: pd.DataFrame) -> Sums:
+    """Reduce the predictions of one configuration (any number of seeds) to sums per speaker."""
+    rows = predictions.merge(
+        clips[["clip", "speaker", "emotion", "gender", "age"]],
+        on="clip", suffixes=("_said", ""), validate="many_to_one",
+    )  # fmt: skip
+    seed = np.unique(rows["seed"], return_inverse=True)[1]
+    speakers, speaker = np.unique(rows["speaker"], return_inverse=True)
+    emotion = pd.Categorical(rows["emotion"], EMOTIONS).codes
+    gender = pd.Categorical(rows["gender"], GENDERS).codes
+    heard = rows[PROBABILITIES].to_numpy().argmax(axis=1)
+    female = np.where(rows["p_female"].to_numpy() >= 0.5, 0, 1)
+    t, p = rows["age"].to_numpy(float), rows["age_said"].to_numpy(float)
+    moments = np.stack([np.ones_like(t), t, p, t * t, p * p, t * p, abs(p - t)], axis=-1)
+
+    shape = (seed.max() + 1, len(speakers))
+    counts = Sums(np.zeros((*shape, 6, 6)), np.zeros((*shape, 2, 2)), np.zeros((*shape, 7)), speakers)
+    np.add.at(counts.emotion, (seed, speaker, emotion, heard), 1)
+    np.add.at(counts.gender, (seed, speaker, gender, female), 1)
+    np.add.at(counts.age, (seed, speaker), moments)
+    return counts
+
+
+def metrics(counts: Sums, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """Every metric, averaged over seeds, for each row of speaker `weights`, shape (B, S)."""
+    emotion = np.einsum("bs,ksij->bkij", weights, counts.emotion)
+    gender = np.einsum("bs,ksij->bkij", weights, counts.gender)
+    n, t, p, tt, pp, tp, absolute = np.moveaxis(
+        np.einsum("bs,ksm->bkm", weights, counts.age), -1, 0
+    )
+    squared = tt - 2 * tp + pp
+    covariance = tp / n - t * p / n**2
+    spread = (tt / n - (t / n) ** 2) + (pp / n - (p / n) ** 2) + (t / n - p / n) ** 2
+    values = {
+        **_classification("emotion", emotion),
+        **_classification("gender", gender),
+        "age_rmse": np.sqrt(squared / n),
+        "age_mae": absolute / n,
+        "age_ccc": 2 * covariance / spread,  # Lin (1989)
+    }
+    return {name: value.mean(axis=1) for name, value in values.items()}
+
+
+def _classification(task: str, confusion: np.ndarray) -> dict[str, np.ndarray]:
+    """From confusion counts of shape (..., C, C); classes that do not occur are left out."""
+    hits = np.einsum("...ii->...i", confusion)
+    labelled, said = confusion.sum(-1), confusion.sum(-2)
+    occurs = labelled > 0
+    recall = np.where(occurs, hits / np.maximum(labelled, 1), np.nan)
+    f1 = np.where(occurs, 2 * hits / np.maximum(labelled + said, 1), np.nan)
+    return {
+        f"{task}_accuracy": hits.sum(-1) / labelled.sum(-1),
+        f"{task}_uar": np.nanmean(recall, axis=-1),
+        f"{task}_f1": np.nanmean(f1, axis=-1),
+    }
+
+
+def resample(speakers: int, draws: int = DRAWS, seed: int = 0) -> np.ndarray:
+    """How often each speaker is in each bootstrap sample, shape (draws, speakers)."""
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(speakers, np.full(speakers, 1 / speakers), size=draws).astype(float)
+
+
+def evaluate(
+    predictions: pd.DataFrame, clips: pd.DataFrame, draws: int = DRAWS
+) -> pd.DataFrame:
+    """Every metric of one configuration with its 95 % interval over speakers.
+
+    Returns a frame indexed by metric with the columns `value`, `low` and `high`. Predictions of
+    several seeds are scored seed by seed and averaged.
+    """
+    counts = sums(predictions, clips)
+    speakers = len(counts.speakers)
+    value = metrics(counts, np.ones((1, speakers)))
+    drawn = metrics(counts, resample(speakers, draws))
+    return pd.DataFrame(
+        {
+            "value": {m: value[m][0] for m in METRICS},
+            "low": {m: np.quantile(drawn[m], 0.025) for m in METRICS},
+            "high": {m: np.quantile(drawn[m], 0.975) for m in METRICS},
+        }
+    )
+
+
+def compare(
+    first: pd.DataFrame, second: pd.DataFrame, clips: pd.DataFrame, draws: int = DRAWS
+) -> pd.DataFrame:
+    """Paired difference `first - second` of every metric, by a bootstrap over shared speakers.
+
+    Returns a frame indexed by metric: `difference`, its 95 % interval `low` and `high`, and a
+    two-sided bootstrap `p` value (twice the smaller tail around 0, at least 1 / draws).
+    """
+    one, two = sums(first, clips), sums(second, clips)
+    if list(one.speakers) != list(two.speakers):
+        raise ValueError("A paired comparison needs predictions for the same speakers.")
+    speakers = len(one.speakers)
+    everyone, drawn = np.ones((1, speakers)), resample(speakers, draws)
+    a, b = metrics(one, everyone), metrics(two, everyone)
+    resampled_a, resampled_b = metrics(one, drawn), metrics(two, drawn)
+    rows = {}
+    for metric in METRICS:
+        difference = resampled_a[metric] - resampled_b[metric]
+        tail = min((difference <= 0).mean(), (difference >= 0).mean())
+        rows[metric] = {
+            "difference": a[metric][0] - b[metric][0],
+            "low": np.quantile(difference, 0.025),
+            "high": np.quantile(difference, 0.975),
+            "p": min(1.0, max(2 * tail, 1 / draws)),
+        }
+    return pd.DataFrame(rows).T
+
+
+def holm(p: Sequence[float]) -> np.ndarray:
+    """p values corrected for many comparisons by Holm's step-down method (1979)."""
+    p = np.asarray(p, float)
+    order = np.argsort(p)
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    corrected = np.empty_like(p)
+    corrected[order] = np.minimum(stepped, 1)
+    return corrected
+
+
+def constant(clips: pd.DataFrame, protocol: str, seeds: Sequence[int] = (0,)) -> pd.DataFrame:
+    """Predictions that ignore the voice: the training folds' most frequent classes and mean age."""
+    rows = []
+    for seed in seeds:
+        for number, split in enumerate(folds.split(clips, protocol, seed)):
+            known = clips.iloc[split.train]
+            emotion, gender = known["emotion"].mode()[0], known["gender"].mode()[0]
+            said: dict[str, Any] = {f"p_{e}": float(e == emotion) for e in EMOTIONS}
+            said |= {"p_female": float(gender == "female"), "age": known["age"].mean()}
+            clip = clips["clip"].iloc[split.test]
+            rows.append(pd.DataFrame({"clip": clip, "seed": seed, "fold": number, **said}))
+    return pd.concat(rows, ignore_index=True)
