@@ -223,6 +223,8 @@ class Reader:
                 "cannot be decoded, being damaged or no audio at all: give WAV, MP3, FLAC or OGG, "
                 f"or {_CONVERT}"
             ) from error
+        # Else soundfile seeks after every read, which in an MP3 lands beside the next sample.
+        file.seekable = lambda: False
         self._rate, self._channels = file.samplerate, file.channels
         self._length, self._promised = file.frames, _promised_frames(file)
         self._frames = self._decoded(file)
