@@ -1,0 +1,212 @@
+"""A small Hugging Face hub on this machine, and models for it with random weights.
+
+The models have the files, the key names and the layer shapes of the published ones (WavLM with
+two transformer layers in place of twelve), so that the libraries load them as they would the real.
+"""
+
+import json
+import re
+import threading
+from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+WAVLM = "microsoft/wavlm-base"
+XVECTOR = "speechbrain/spkrec-xvect-voxceleb"
+COMMIT = "c0ffee" * 6 + "beef"
+
+HYPERPARAMS = """\
+# Feature parameters
+n_mels: 24
+
+# Pretrain folder (HuggingFace)
+pretrained_path: speechbrain/spkrec-xvect-voxceleb
+
+# Output parameters
+out_n_neurons: 7205
+
+# Model params
+compute_features: !new:speechbrain.lobes.features.Fbank
+    n_mels: !ref <n_mels>
+
+mean_var_norm: !new:speechbrain.processing.features.InputNormalization
+    norm_type: sentence
+    std_norm: False
+
+embedding_model: !new:speechbrain.lobes.models.Xvector.Xvector
+    in_channels: !ref <n_mels>
+    activation: !name:torch.nn.LeakyReLU
+    tdnn_blocks: 5
+    tdnn_channels: [512, 512, 512, 512, 1500]
+    tdnn_kernel_sizes: [5, 3, 3, 1, 1]
+    tdnn_dilations: [1, 2, 3, 1, 1]
+    lin_neurons: 512
+
+classifier: !new:speechbrain.lobes.models.Xvector.Classifier
+    input_shape: [null, null, 512]
+    activation: !name:torch.nn.LeakyReLU
+    lin_blocks: 1
+    lin_neurons: 512
+    out_neurons: !ref <out_n_neurons>
+
+mean_var_norm_emb: !new:speechbrain.processing.features.InputNormalization
+    norm_type: global
+    std_norm: False
+
+modules:
+    compute_features: !ref <compute_features>
+    mean_var_norm: !ref <mean_var_norm>
+    embedding_model: !ref <embedding_model>
+    mean_var_norm_emb: !ref <mean_var_norm_emb>
+    classifier: !ref <classifier>
+
+label_encoder: !new:speechbrain.dataio.encoder.CategoricalEncoder
+
+pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
+    loadables:
+        embedding_model: !ref <embedding_model>
+        mean_var_norm_emb: !ref <mean_var_norm_emb>
+        classifier: !ref <classifier>
+        label_encoder: !ref <label_encoder>
+    paths:
+        embedding_model: !ref <pretrained_path>/embedding_model.ckpt
+        mean_var_norm_emb: !ref <pretrained_path>/mean_var_norm_emb.ckpt
+        classifier: !ref <pretrained_path>/classifier.ckpt
+        label_encoder: !ref <pretrained_path>/label_encoder.txt
+"""
+
+
+def build_wavlm(root: Path) -> None:
+    """Write microsoft/wavlm-base's three files below `root`."""
+    import torch
+    from transformers import WavLMConfig, WavLMModel
+
+    folder = root / WAVLM
+    folder.mkdir(parents=True)
+    torch.manual_seed(1)
+    config = WavLMConfig(
+        num_hidden_layers=2, feat_extract_norm="group", do_stable_layer_norm=False, conv_bias=False
+    )
+    assert config.hidden_size == 768
+    network = WavLMModel(config)
+    # The published file is from before PyTorch renamed weight normalisation's two parts.
+    renamed = {
+        "parametrizations.weight.original0": "weight_g",
+        "parametrizations.weight.original1": "weight_v",
+    }
+    state = {
+        re.sub("|".join(renamed), lambda found: renamed[found.group()], key): value
+        for key, value in network.state_dict().items()
+    }
+    torch.save(state, folder / "pytorch_model.bin")
+    (folder / "config.json").write_text(
+        json.dumps(config.to_dict() | {"architectures": ["WavLMModel"]})
+    )
+    (folder / "preprocessor_config.json").write_text(
+        json.dumps(
+            {
+                "do_normalize": False,
+                "feature_extractor_type": "Wav2Vec2FeatureExtractor",
+                "feature_size": 1,
+                "padding_side": "right",
+                "padding_value": 0.0,
+                "return_attention_mask": False,
+                "sampling_rate": 16000,
+            }
+        )
+    )
+
+
+def build_xvector(root: Path) -> None:
+    """Write speechbrain/spkrec-xvect-voxceleb's six files below `root`."""
+    import torch
+    from speechbrain.lobes.models.Xvector import Classifier, Xvector
+
+    folder = root / XVECTOR
+    folder.mkdir(parents=True)
+    torch.manual_seed(2)
+    network = Xvector(in_channels=24)
+    for buffer, values in network.named_buffers():
+        if buffer.endswith("running_mean"):
+            values.normal_(0, 0.1)
+        elif buffer.endswith("running_var"):
+            values.uniform_(0.5, 1.5)
+    classifier = Classifier(input_shape=(None, None, 512), out_neurons=7205)
+    norm = {"count": 10, "glob_mean": torch.zeros(512), "glob_std": torch.ones(512)}
+    norm |= {"spk_dict_mean": {}, "spk_dict_std": {}, "spk_dict_count": {}}
+    torch.save(network.state_dict(), folder / "embedding_model.ckpt")
+    torch.save(classifier.state_dict(), folder / "classifier.ckpt")
+    torch.save(norm, folder / "mean_var_norm_emb.ckpt")
+    speakers = "".join(f"'id{10000 + i}' => {i}\n" for i in range(7205))
+    (folder / "label_encoder.txt").write_text(
+        speakers + "================\n'starting_index' => 0\n"
+    )
+    (folder / "config.json").write_text(
+        json.dumps({"speechbrain_interface": "speechbrain.inference.EncoderClassifier"})
+    )
+    (folder / "hyperparams.yaml").write_text(HYPERPARAMS)
+
+
+class Hub:
+    """Serves `<root>/<owner>/<model>/<file>` as the hub serves revision `main` at `COMMIT`.
+
+    Use it in a `with` statement; `asked` collects "METHOD path" of every request.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.asked: list[str] = []
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(root, self.asked))
+        self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> "Hub":
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def _handler(root: Path, asked: list[str]) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_HEAD(self) -> None:
+            self._answer(body=False)
+
+        def do_GET(self) -> None:
+            self._answer(body=True)
+
+        def _answer(self, body: bool) -> None:
+            asked.append(f"{self.command} {self.path}")
+            found = re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/([^/?]+)", self.path)
+            if not found:
+                return self._refuse("EntryNotFound")
+            model, revision, file = found.groups()
+            if not (root / model).is_dir():
+                return self._refuse("RepoNotFound")
+            if revision not in ("main", COMMIT):
+                return self._refuse("RevisionNotFound")
+            path = root / model / file
+            if not path.is_file():
+                return self._refuse("EntryNotFound")
+            content = path.read_bytes()
+            self.send_response(200)
+            self.send_header("X-Repo-Commit", COMMIT)
+            self.send_header("ETag", f'"{sha256(content).hexdigest()}"')
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            if body:
+                self.wfile.write(content)
+
+        def _refuse(self, code: str) -> None:
+            self.send_response(404)
+            self.send_header("X-Error-Code", code)
+            self.send_header("X-Repo-Commit", COMMIT)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    return Handler
