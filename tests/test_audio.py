@@ -214,6 +214,19 @@ class TestWaveformsThatAreRead:
         np.testing.assert_allclose(heard.samples, sine(), atol=1e-6)
         assert heard.notes == ("averaged 3 channels",)
 
+    def test_layout_in_memory_does_not_matter(self):
+        both = np.stack([sine(2.0, 44_100), sine(2.0, 44_100, hertz=300)], axis=1)
+        both = both.astype(np.float32)
+        alone = audio.read((both[:, 0].copy(), 44_100)).samples
+        np.testing.assert_array_equal(audio.read((both[:, 0], 44_100)).samples, alone)
+        backwards = both[::-1, 0].copy()[::-1]
+        np.testing.assert_array_equal(audio.read((backwards, 44_100)).samples, alone)
+        np.testing.assert_allclose(
+            audio.read((np.asfortranarray(both), 44_100)).samples,
+            audio.read((both, 44_100)).samples,
+            atol=1e-6,
+        )
+
     @pytest.mark.parametrize("rate", [16_000, 16_000.0, np.int64(16_000), np.float32(16_000)])
     def test_the_rate_may_be_any_kind_of_number(self, rate):
         assert audio.read((sine(), rate)).notes == ()
