@@ -65,9 +65,17 @@ class Audio:
         return len(self.samples) / RATE
 
 
-def read(source: Source, *, max_bytes: float | None = None, name: str | None = None) -> Audio:
+def read(
+    source: Source,
+    *,
+    max_bytes: float | None = None,
+    name: str | None = None,
+    accept_silence: bool = False,
+) -> Audio:
     """Read a whole file, its bytes, or a `(waveform, rate)` pair; arguments as for `Reader`."""
-    with Reader(source, max_bytes=max_bytes, name=name) as reader:
+    with Reader(
+        source, max_bytes=max_bytes, name=name, accept_silence=accept_silence
+    ) as reader:
         return reader.read()
 
 
@@ -82,6 +90,7 @@ class Reader:
         which are divided by the full scale of their type; rate in Hz.
     max_bytes : largest file read, by default PERSONA_MAX_MB of the environment or 200 MB.
     name : what messages call the audio, by default the name of the file.
+    accept_silence : note silence instead of refusing it (a corpus may hold a silent clip).
 
     Raises
     ------
@@ -101,9 +110,15 @@ class Reader:
     """Length that the audio states; a file that ends early holds less."""
 
     def __init__(
-        self, source: Source, *, max_bytes: float | None = None, name: str | None = None
+        self,
+        source: Source,
+        *,
+        max_bytes: float | None = None,
+        name: str | None = None,
+        accept_silence: bool = False,
     ) -> None:
         self._name = name
+        self._accept_silence = accept_silence
         self._notes: list[str] = []
         self._resources = ExitStack()
         try:
@@ -305,7 +320,9 @@ class Reader:
                 f"is only {1000 * seconds:.0f} ms long: give {SHORTEST} s or more, better 1 s"
             )
         if (highest - lowest) / 2 < SILENCE:
-            raise self._error("is silent (nothing above -80 dB of full scale): record it again")
+            if not self._accept_silence:
+                raise self._error("is silent (nothing above -80 dB of full scale): record it again")
+            self._notes.append("silent")
         if promised - seconds >= SHORTEST:
             self._notes.append(f"ends early: {seconds:.1f} s of {promised:.1f} s")
         if seconds < SHORT:

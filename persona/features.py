@@ -207,7 +207,7 @@ def _waveforms(files: dict[str, Path]) -> Iterator[tuple[str, np.ndarray, str]]:
 
     for clip, file in files.items():
         try:
-            yield clip, audio.read(file).samples, ""
+            yield clip, audio.read(file, accept_silence=True).samples, ""
         except AudioError as error:
             yield clip, np.empty(0, np.float32), str(error)
 

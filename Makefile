@@ -1,0 +1,63 @@
+# `make study` and `make test` need nothing done before them but Python 3.11, make and git.
+PYTHON ?= python3.11
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+NOTEBOOKS := $(notdir $(wildcard notebooks/*.ipynb))
+EXECUTED := $(NOTEBOOKS:%=build/notebooks/%)
+CODE := $(wildcard persona/*.py persona/*/*.py) $(INSTALLED)
+DATA := $(wildcard data/*/*.csv data/*/*.json data/*/*.parquet)
+
+.DELETE_ON_ERROR:
+.PHONY: help study test book lab app corpus features results ablations bench lint clean
+
+help:  ## list what there is to make
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+study: book  ## train, test and write the book, from what the repository ships
+	@echo "The book: file://$(CURDIR)/build/book/_build/html/index.html"
+
+test: $(INSTALLED)  ## run every test, then every notebook in its quick setting
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests
+	PERSONA_QUICK=1 $(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout=300 notebooks
+
+# The lock names every package, so nothing is resolved: --no-deps also keeps out `webrtcvad`,
+# which needs a compiler and whose place `webrtcvad-wheels` takes.
+$(INSTALLED): requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --no-deps -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+build/notebooks/%.ipynb: notebooks/%.ipynb $(CODE) $(DATA)
+	@mkdir -p $(@D)
+	$(BIN)/papermill --no-log-output $< $@.unfinished.ipynb
+	mv $@.unfinished.ipynb $@
+
+book: $(EXECUTED)  ## write the book from the executed notebooks
+	rm -rf build/book
+	mkdir -p build/book/notebooks
+	cp -r book/. _config.yml build/book/
+	cp $(EXECUTED) build/book/notebooks/
+	$(BIN)/jupyter-book build --quiet --warningiserror --keep-going build/book
+
+lab: $(INSTALLED)  ## open the notebooks in JupyterLab
+	$(BIN)/jupyter lab notebooks
+
+corpus: $(INSTALLED)  ## download CREMA-D (0.6 GB)
+	$(BIN)/persona corpus fetch
+
+features: $(INSTALLED)  ## extract the shipped feature tables again, from the downloaded corpus
+	$(BIN)/persona extract --representation mfcc dvector egemaps
+
+lint: $(INSTALLED)  ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(INSTALLED)  ## measure speed against the plain ways
+	$(BIN)/python -m pytest tests/benchmarks -s
+
+clean:  ## remove what was built; the environment and downloads stay
+	rm -rf build
