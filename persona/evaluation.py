@@ -58,7 +58,9 @@ def sums(predictions: pd.DataFrame, clips: pd.DataFrame) -> Sums:
     moments = np.stack([np.ones_like(t), t, p, t * t, p * p, t * p, abs(p - t)], axis=-1)
 
     shape = (seed.max() + 1, len(speakers))
-    counts = Sums(np.zeros((*shape, 6, 6)), np.zeros((*shape, 2, 2)), np.zeros((*shape, 7)), speakers)
+    counts = Sums(
+        np.zeros((*shape, 6, 6)), np.zeros((*shape, 2, 2)), np.zeros((*shape, 7)), speakers
+    )
     np.add.at(counts.emotion, (seed, speaker, emotion, heard), 1)
     np.add.at(counts.gender, (seed, speaker, gender, female), 1)
     np.add.at(counts.age, (seed, speaker), moments)
@@ -105,9 +107,7 @@ def resample(speakers: int, draws: int = DRAWS, seed: int = 0) -> np.ndarray:
     return rng.multinomial(speakers, np.full(speakers, 1 / speakers), size=draws).astype(float)
 
 
-def evaluate(
-    predictions: pd.DataFrame, clips: pd.DataFrame, draws: int = DRAWS
-) -> pd.DataFrame:
+def evaluate(predictions: pd.DataFrame, clips: pd.DataFrame, draws: int = DRAWS) -> pd.DataFrame:
     """Every metric of one configuration with its 95 % interval over speakers.
 
     Returns a frame indexed by metric with the columns `value`, `low` and `high`. Predictions of
@@ -132,7 +132,7 @@ def compare(
     """Paired difference `first - second` of every metric, by a bootstrap over shared speakers.
 
     Returns a frame indexed by metric: `difference`, its 95 % interval `low` and `high`, and a
-    two-sided bootstrap `p` value (twice the smaller tail around 0, at least 1 / draws).
+    two-sided bootstrap `p` value (twice the smaller tail around 0, never 0).
     """
     one, two = sums(first, clips), sums(second, clips)
     if list(one.speakers) != list(two.speakers):
@@ -149,17 +149,17 @@ def compare(
             "difference": a[metric][0] - b[metric][0],
             "low": np.quantile(difference, 0.025),
             "high": np.quantile(difference, 0.975),
-            "p": min(1.0, max(2 * tail, 1 / draws)),
+            "p": min(1.0, 2 * (tail * draws + 1) / (draws + 1)),
         }
     return pd.DataFrame(rows).T
 
 
 def holm(p: Sequence[float]) -> np.ndarray:
     """p values corrected for many comparisons by Holm's step-down method (1979)."""
-    p = np.asarray(p, float)
-    order = np.argsort(p)
-    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    corrected = np.empty_like(p)
+    values = np.asarray(p, float)
+    order = np.argsort(values)
+    stepped = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
+    corrected = np.empty_like(values)
     corrected[order] = np.minimum(stepped, 1)
     return corrected
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -26,8 +26,17 @@ from persona.provenance import software
 PART = 64
 """Clips per part: what is lost, at most, when an extraction is killed."""
 
-LIBRARIES = ("numpy", "soundfile", "soxr", "librosa", "torch", "resemblyzer", "opensmile",
-             "transformers", "speechbrain")
+LIBRARIES = (
+    "numpy",
+    "soundfile",
+    "soxr",
+    "librosa",
+    "torch",
+    "resemblyzer",
+    "opensmile",
+    "transformers",
+    "speechbrain",
+)
 
 
 @dataclass(frozen=True)
@@ -49,11 +58,12 @@ class FeatureTable:
         digest.update(np.ascontiguousarray(self.embeddings).tobytes())
         return digest.hexdigest()
 
-    def at(self, clips: Sequence[str]) -> np.ndarray:
-        """Embeddings of `clips` in that order, shape (len(clips), dimension).
+    def at(self, clips: Iterable[str]) -> np.ndarray:
+        """Embeddings of `clips` in that order, shape (clips, dimension).
 
         Raises `FeatureError` naming clips the table does not hold.
         """
+        clips = list(clips)
         row = {clip: i for i, clip in enumerate(self.clips)}
         if missing := [clip for clip in clips if clip not in row]:
             raise FeatureError(
@@ -141,14 +151,15 @@ def extract(
     fingerprint = hashlib.sha256(json.dumps([made_by, clips], sort_keys=True).encode()).hexdigest()
     folder = out.with_name(f"{out.stem}-{fingerprint[:12]}.parts")
     folder.mkdir(parents=True, exist_ok=True)
-
     parts = {folder / f"{i:06d}.npz": clips[i : i + PART] for i in range(0, len(clips), PART)}
     waiting = {part: names for part, names in parts.items() if not part.exists()}
     jobs = min(jobs or os.cpu_count() or 1, max(1, len(waiting)))
     with (
         tqdm(total=len(clips), desc=out.stem, unit="clip") as bar,
         # Not forked: a forked copy of torch's or OpenMP's threads can hang.
-        ProcessPoolExecutor(jobs, get_context("spawn"), _start, (representation, parameters)) as pool,
+        ProcessPoolExecutor(
+            jobs, get_context("spawn"), _start, (representation, parameters)
+        ) as pool,
     ):
         bar.update(len(clips) - sum(map(len, waiting.values())))
         futures = [
@@ -196,8 +207,12 @@ def _embed_part(part: Path, files: dict[str, Path]) -> int:
         else np.empty((0, _representation.dimension), np.float32)
     )
     unfinished = part.with_suffix(".unfinished.npz")
-    np.savez(unfinished, clips=np.array(list(waveforms), dtype=str), vectors=vectors,
-             bad=np.array(list(bad.items()), dtype=str).reshape(-1, 2))
+    np.savez(
+        unfinished,
+        clips=np.array(list(waveforms), dtype=str),
+        vectors=vectors,
+        bad=np.array(list(bad.items()), dtype=str).reshape(-1, 2),
+    )
     unfinished.replace(part)
     return len(files)
 
@@ -228,8 +243,13 @@ def _assemble(out: Path, parts: list[Path], provenance: dict[str, Any]) -> dict[
         metadata={"persona": json.dumps({**provenance, "skipped": bad}, sort_keys=True)},
     )
     unfinished = out.with_suffix(".unfinished")
-    with parquet.ParquetWriter(unfinished, schema, compression="zstd", use_dictionary=["clip"],
-                               use_byte_stream_split=["embedding.list.element"]) as writer:
+    with parquet.ParquetWriter(
+        unfinished,
+        schema,
+        compression="zstd",
+        use_dictionary=["clip"],
+        use_byte_stream_split=["embedding.list.element"],
+    ) as writer:
         for part in parts:
             with np.load(part) as arrays:
                 vectors = pa.array(arrays["vectors"].ravel())

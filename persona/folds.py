@@ -1,4 +1,4 @@
-"""Five folds in two protocols: random clips (the paper's, as far as it tells) and unseen speakers."""
+"""Five folds in two protocols: random clips (the paper's, as it seems) and unseen speakers."""
 
 from dataclasses import dataclass
 
@@ -40,7 +40,9 @@ def split(clips: pd.DataFrame, protocol: str, seed: int, folds: int = FOLDS) -> 
         _, first, unit = np.unique(speaker, return_index=True, return_inverse=True)
         strata = np.unique(gender[first], return_inverse=True)[1]
     else:
-        raise PersonaError(f"There is no protocol {protocol!r}; choose from {', '.join(PROTOCOLS)}.")
+        raise PersonaError(
+            f"There is no protocol {protocol!r}; choose from {', '.join(PROTOCOLS)}."
+        )
 
     fold = _deal(strata, folds, rng)
     splits = []
@@ -50,8 +52,12 @@ def split(clips: pd.DataFrame, protocol: str, seed: int, folds: int = FOLDS) -> 
         validation = rest[_deal(strata[rest], parts, rng) == 0]
         train = np.setdiff1d(rest, validation)
         splits.append(
-            Split(*(np.flatnonzero(np.isin(unit, part))
-                    for part in (train, validation, np.flatnonzero(fold == k))))
+            Split(
+                *(
+                    np.flatnonzero(np.isin(unit, part))
+                    for part in (train, validation, np.flatnonzero(fold == k))
+                )
+            )
         )
     return splits
 

@@ -107,7 +107,8 @@ class Network(nn.Module):
         super().__init__()
         if architecture not in ARCHITECTURES:
             raise PersonaError(
-                f"There is no architecture {architecture!r}; choose from {', '.join(ARCHITECTURES)}."
+                f"There is no architecture {architecture!r}; choose from "
+                f"{', '.join(ARCHITECTURES)}."
             )
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         self.models = len(seeds)

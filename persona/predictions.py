@@ -24,7 +24,9 @@ COLUMNS = ["clip", "seed", "fold", *PROBABILITIES, "p_female", "age"]
 """`age` in years; `fold` is the one the clip was tested in."""
 
 _SMALL = dict.fromkeys([*PROBABILITIES, "p_female"], np.float16) | {
-    "seed": np.int16, "fold": np.int8, "age": np.float32
+    "seed": np.int16,
+    "fold": np.int8,
+    "age": np.float32,
 }
 
 
@@ -74,9 +76,7 @@ def provenance(file: Path) -> dict[str, Any]:
     return json.loads(parquet.read_metadata(file).metadata[b"persona"])
 
 
-def read(
-    configurations: Iterable[Configuration], folder: Path | None = None
-) -> pd.DataFrame:
+def read(configurations: Iterable[Configuration], folder: Path | None = None) -> pd.DataFrame:
     """Predictions of several configurations, with their four parts as further columns.
 
     Raises `FeatureError` naming the first configuration that has no predictions.

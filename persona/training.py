@@ -185,9 +185,7 @@ def _batches(rows: Sequence[np.ndarray], steps: int) -> Iterator[_Batch]:
         yield _Batch(torch.from_numpy(padded), torch.from_numpy(share))
 
 
-def _task_losses(
-    network: Network, embeddings: Tensor, targets: Targets, batch: _Batch
-) -> Tensor:
+def _task_losses(network: Network, embeddings: Tensor, targets: Targets, batch: _Batch) -> Tensor:
     """Mean loss of each network and task over its batch, shape (M, 3)."""
     wanted = Targets(*(labels[batch.rows] for labels in targets))
     each = losses(network(embeddings[batch.rows]), wanted, network)
@@ -232,11 +230,15 @@ def cross_validate(
     jobs = min(jobs or os.cpu_count() or 1, len(waiting))
     with ProcessPoolExecutor(jobs, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
         futures = [
-            pool.submit(_cross_validate_one, configuration, folder, seeds, settings, policy, made_by)
+            pool.submit(
+                _cross_validate_one, configuration, folder, seeds, settings, policy, made_by
+            )
             for configuration, made_by in waiting
         ]
         try:
-            for future in tqdm(as_completed(futures), "training", len(futures), unit="configuration"):
+            for future in tqdm(
+                as_completed(futures), "training", len(futures), unit="configuration"
+            ):
                 future.result()
         except BaseException:
             pool.shutdown(cancel_futures=True)
@@ -327,7 +329,9 @@ def _write_history(
         for number, task in enumerate(TASKS)
     ]  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
-    pd.DataFrame(rows).to_csv(_history_file(configuration, folder), index=False, float_format="%.5g")
+    pd.DataFrame(rows).to_csv(
+        _history_file(configuration, folder), index=False, float_format="%.5g"
+    )
 
 
 def read_history(configuration: Configuration, folder: Path) -> pd.DataFrame:

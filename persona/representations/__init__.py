@@ -10,6 +10,7 @@ Every representation is a small class with
 
 from collections.abc import Sequence
 from importlib import import_module
+from inspect import signature
 from typing import Any, Protocol
 
 import numpy as np
@@ -56,7 +57,10 @@ def load(name: str, **parameters: Any) -> Representation:
 
     Raises `PersonaError` for an unknown name and `WeightsError` where weights cannot be had.
     """
-    return _class(name)(**parameters)
+    made_by = _class(name)
+    if unknown := set(parameters) - set(signature(made_by).parameters):
+        raise PersonaError(f"{name} has no parameter {', '.join(sorted(unknown))}.")
+    return made_by(**parameters)
 
 
 def version(name: str) -> int:
