@@ -4,8 +4,10 @@ Every metric here is a function of sums over clips (confusion counts, moments of
 speaker is reduced to such sums once, and a bootstrap over speakers is one matrix product.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -107,13 +109,11 @@ def resample(speakers: int, draws: int = DRAWS, seed: int = 0) -> np.ndarray:
     return rng.multinomial(speakers, np.full(speakers, 1 / speakers), size=draws).astype(float)
 
 
-def evaluate(predictions: pd.DataFrame, clips: pd.DataFrame, draws: int = DRAWS) -> pd.DataFrame:
-    """Every metric of one configuration with its 95 % interval over speakers.
+def score(counts: Sums, draws: int = DRAWS) -> pd.DataFrame:
+    """Every metric with its 95 % bootstrap interval over speakers, seeds averaged.
 
-    Returns a frame indexed by metric with the columns `value`, `low` and `high`. Predictions of
-    several seeds are scored seed by seed and averaged.
+    Returns a frame indexed by metric with the columns `value`, `low` and `high`.
     """
-    counts = sums(predictions, clips)
     speakers = len(counts.speakers)
     value = metrics(counts, np.ones((1, speakers)))
     drawn = metrics(counts, resample(speakers, draws))
@@ -126,32 +126,84 @@ def evaluate(predictions: pd.DataFrame, clips: pd.DataFrame, draws: int = DRAWS)
     )
 
 
-def compare(
-    first: pd.DataFrame, second: pd.DataFrame, clips: pd.DataFrame, draws: int = DRAWS
-) -> pd.DataFrame:
+def evaluate(predictions: pd.DataFrame, clips: pd.DataFrame, draws: int = DRAWS) -> pd.DataFrame:
+    """`score` of the predictions of one configuration."""
+    return score(sums(predictions, clips), draws)
+
+
+def difference(first: Sums, second: Sums, draws: int = DRAWS) -> pd.DataFrame:
     """Paired difference `first - second` of every metric, by a bootstrap over shared speakers.
 
     Returns a frame indexed by metric: `difference`, its 95 % interval `low` and `high`, and a
     two-sided bootstrap `p` value (twice the smaller tail around 0, never 0).
     """
-    one, two = sums(first, clips), sums(second, clips)
-    if list(one.speakers) != list(two.speakers):
+    if list(first.speakers) != list(second.speakers):
         raise ValueError("A paired comparison needs predictions for the same speakers.")
-    speakers = len(one.speakers)
+    speakers = len(first.speakers)
     everyone, drawn = np.ones((1, speakers)), resample(speakers, draws)
-    a, b = metrics(one, everyone), metrics(two, everyone)
-    resampled_a, resampled_b = metrics(one, drawn), metrics(two, drawn)
+    value = {m: a - b for (m, a), b in _paired(first, second, everyone)}
     rows = {}
-    for metric in METRICS:
-        difference = resampled_a[metric] - resampled_b[metric]
-        tail = min((difference <= 0).mean(), (difference >= 0).mean())
-        rows[metric] = {
-            "difference": a[metric][0] - b[metric][0],
-            "low": np.quantile(difference, 0.025),
-            "high": np.quantile(difference, 0.975),
-            "p": min(1.0, 2 * (tail * draws + 1) / (draws + 1)),
-        }
+    for (metric, a), b in _paired(first, second, drawn):
+        low, high = np.quantile(a - b, [0.025, 0.975])
+        tail = min((a <= b).sum(), (a >= b).sum())
+        p = min(1.0, 2 * (tail + 1) / (draws + 1))
+        rows[metric] = {"difference": value[metric][0], "low": low, "high": high, "p": p}
     return pd.DataFrame(rows).T
+
+
+def _paired(first: Sums, second: Sums, weights: np.ndarray) -> Any:
+    a, b = metrics(first, weights), metrics(second, weights)
+    return zip(a.items(), b.values(), strict=True)
+
+
+def write_sums(file: Path, variants: dict[str, Sums], provenance: dict[str, Any]) -> None:
+    """Keep the sums of several variants in one Parquet table: a row per variant, seed, speaker."""
+    import pyarrow as pa
+    import pyarrow.parquet as parquet
+
+    frames = []
+    for name, counts in variants.items():
+        seeds, speakers = counts.age.shape[:2]
+        flat = [
+            part.reshape(seeds * speakers, -1)
+            for part in (counts.emotion, counts.gender, counts.age)
+        ]
+        keys = pd.DataFrame(
+            {
+                "variant": name,
+                "seed": np.repeat(np.arange(seeds), speakers),
+                "speaker": np.tile(counts.speakers, seeds),
+            }
+        )
+        frames.append(keys.join(pd.DataFrame(np.hstack(flat), columns=_SUM_COLUMNS)))
+    table = pa.Table.from_pandas(pd.concat(frames), preserve_index=False)
+    table = table.replace_schema_metadata({"persona": json.dumps(provenance, sort_keys=True)})
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_suffix(".unfinished")
+    parquet.write_table(table, unfinished, compression="zstd")
+    unfinished.replace(file)
+
+
+def read_sums(file: Path) -> dict[str, Sums]:
+    """The variants of a table written by `write_sums`, in its order."""
+    table = pd.read_parquet(file)
+    variants = {}
+    for name, rows in table.groupby("variant", sort=False):
+        speakers = rows["speaker"].unique()
+        values = rows[_SUM_COLUMNS].to_numpy().reshape(-1, len(speakers), len(_SUM_COLUMNS))
+        emotion, gender, age = np.split(values, [36, 40], axis=-1)
+        shape = values.shape[:2]
+        variants[str(name)] = Sums(
+            emotion.reshape(*shape, 6, 6), gender.reshape(*shape, 2, 2), age, speakers
+        )
+    return variants
+
+
+_SUM_COLUMNS = [
+    *(f"{label}_as_{said}" for label in EMOTIONS for said in EMOTIONS),
+    *(f"{label}_as_{said}" for label in GENDERS for said in GENDERS),
+    "clips", "age", "said", "age_age", "said_said", "age_said", "absolute_error",
+]  # fmt: skip
 
 
 def holm(p: Sequence[float]) -> np.ndarray:
