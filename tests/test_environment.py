@@ -1,0 +1,63 @@
+"""One environment, said three times: pyproject.toml, requirements.lock and environment.yml agree."""
+
+import re
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+NAMED_BY_THE_USER = (
+    "jupyter-book jupyterlab torch speechbrain transformers librosa matplotlib seaborn papermill "
+    "ipywidgets pytest nbval"
+).split()
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", name)[0]).lower()
+
+
+def lock() -> dict[str, str]:
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    pinned = [line.split(";")[0].strip() for line in lines if line and not line.startswith("#")]
+    assert all(line.count("==") == 1 for line in pinned), "every line of the lock is name==version"
+    return {normal(name): pin for name, pin in (line.split("==") for line in pinned)}
+
+
+def wanted() -> list[str]:
+    extras = PROJECT["optional-dependencies"].values()
+    return [*PROJECT["dependencies"], *(name for extra in extras for name in extra)]
+
+
+@pytest.mark.parametrize("requirement", wanted())
+def test_every_dependency_of_the_project_is_locked(requirement):
+    assert normal(requirement) in lock()
+
+
+@pytest.mark.parametrize("package", NAMED_BY_THE_USER)
+def test_every_package_the_project_is_built_on_is_a_dependency(package):
+    assert package in map(normal, wanted())
+
+
+def test_jupyter_book_is_the_one_configured_by_config_yml():
+    assert lock()["jupyter-book"].startswith("1.")
+
+
+def test_nothing_locked_needs_a_compiler():
+    assert "webrtcvad" not in lock() and "webrtcvad-wheels" in lock()
+
+
+def test_conda_takes_its_packages_from_the_lock_and_the_same_python():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    *conda, pip = environment["dependencies"]
+    assert pip == {"pip": ["--no-deps", "-r requirements.lock"]}
+    python = next(item.split("=")[1] for item in conda if item.startswith("python="))
+    assert PROJECT["requires-python"].startswith(f">={python}")
+
+
+@pytest.mark.parametrize("package", ["torch", "numpy", "librosa", "speechbrain", "transformers"])
+def test_what_is_installed_is_what_is_locked(package):
+    assert version(package) == lock()[package]
