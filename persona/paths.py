@@ -15,3 +15,14 @@ def data() -> Path:
         return Path(folder)
     packaged = _PACKAGE / "data"
     return packaged if packaged.is_dir() else _PACKAGE.parent / "data"
+
+
+def build() -> Path:
+    """Folder of what is made and may be deleted: `PERSONA_BUILD`, else `build/` of a checkout.
+
+    Outside a checkout it is `build/` of the current folder.
+    """
+    if folder := os.environ.get("PERSONA_BUILD"):
+        return Path(folder)
+    root = _PACKAGE.parent if (_PACKAGE.parent / "pyproject.toml").exists() else Path.cwd()
+    return root / "build"

@@ -39,14 +39,16 @@ class Configuration:
     protocol: str
     recipe: str
 
+    def __str__(self) -> str:
+        return " ".join((self.representation, self.architecture, self.protocol, self.recipe))
+
     def file(self, folder: Path) -> Path:
-        parts = (self.representation, self.architecture, self.protocol, self.recipe)
-        return folder / ("_".join(parts) + ".parquet")
+        return folder / (str(self).replace(" ", "-") + ".parquet")
 
 
 def default_folder() -> Path:
-    """Predictions that ship with the repository."""
-    return paths.data() / "predictions"
+    """Where the study keeps its predictions."""
+    return paths.build() / "predictions"
 
 
 def write(
@@ -94,11 +96,6 @@ def _read_one(configuration: Configuration, folder: Path) -> pd.DataFrame:
         )
     rows = pd.read_parquet(file).astype(dict.fromkeys([*PROBABILITIES, "p_female"], np.float32))
     return rows.assign(**asdict(configuration))
-
-
-def present(folder: Path) -> list[Configuration]:
-    """Configurations that have predictions in `folder`, in order of their file names."""
-    return [Configuration(*file.stem.split("_")) for file in sorted(folder.glob("*_*_*_*.parquet"))]
 
 
 def grid(
