@@ -60,8 +60,10 @@ def confusion(
 
     figure, axes = _subplots(1, 1, 5.2, 4.2)
     share = 100 * counts / counts.sum(axis=1, keepdims=True)
-    seaborn.heatmap(share, annot=True, fmt=".0f", cmap="Blues", cbar=False, square=True,
-                    vmin=0, vmax=100, xticklabels=labels, yticklabels=EMOTIONS, ax=axes[0, 0])  # fmt: skip
+    seaborn.heatmap(
+        share, annot=True, fmt=".0f", cmap="Blues", cbar=False, square=True, vmin=0, vmax=100,
+        xticklabels=labels, yticklabels=EMOTIONS, ax=axes[0, 0],
+    )  # fmt: skip
     axes[0, 0].set(xlabel=said, ylabel="acted", title=title)
     axes[0, 0].tick_params(rotation=0)
     return figure
@@ -141,8 +143,10 @@ def age_scatter(predictions: Mapping[str, pd.DataFrame], clips: pd.DataFrame) ->
     for axis, (title, rows) in zip(axes[0], predictions.items(), strict=True):
         merged = rows.merge(clips[["clip", "speaker", "age"]], on="clip", suffixes=("_said", ""))
         people = merged.groupby("speaker").agg(
-            age=("age", "first"), mean=("age_said", "mean"),
-            low=("age_said", lambda a: a.quantile(0.1)), high=("age_said", lambda a: a.quantile(0.9)),
+            age=("age", "first"),
+            mean=("age_said", "mean"),
+            low=("age_said", lambda said: said.quantile(0.1)),
+            high=("age_said", lambda said: said.quantile(0.9)),
         )  # fmt: skip
         axis.vlines(people["age"], people["low"], people["high"], color=PALE, linewidth=1.5)
         axis.plot(people["age"], people["mean"], "o", color=INK, markersize=3.5)
@@ -169,14 +173,14 @@ def protocols(results: Mapping[str, Sums], architectures: Sequence[str], recipe:
                 key = str(Configuration(representation, architecture, protocol, recipe))
                 if key not in results:
                     continue
-                value, low, high = evaluation.score(results[key]).loc[metric] * factor
+                value, low, high = factor * evaluation.score(results[key]).loc[metric].to_numpy()
                 axis.plot([low, high], [y, y], color=colour, linewidth=5, alpha=0.35)
                 axis.plot(value, y, marker, color=colour, label=f"ours, {NAMES_SHOWN[protocol]}")
                 ends.append(value)
             if len(ends) == 2:
                 axis.plot(ends, [y, y], "-", color=INK, linewidth=0.8, zorder=0)
-        constant = evaluation.score(results[f"{CONSTANT} speaker-disjoint"]).loc[metric, "value"]
-        axis.axvline(constant * factor, color=INK, linestyle=":", label="ignores the voice")
+        ignoring = evaluation.score(results[f"{CONSTANT} speaker-disjoint"])["value"][metric]
+        axis.axvline(ignoring * factor, color=INK, linestyle=":", label="ignores the voice")
         axis.set(title=heading, yticks=range(len(pairs)), ylim=(len(pairs) - 0.5, -0.5))
         axis.set_yticklabels(labels if axis is axes[0, 0] else [])
         axis.grid(axis="x", alpha=0.3)

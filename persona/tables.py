@@ -57,7 +57,7 @@ def constants(seeds: Sequence[int], policy: str = "clean") -> dict[str, Sums]:
 def cell(scores: pd.DataFrame, metric: str) -> str:
     """One value with its 95 % interval, e.g. "54.0 [52.2, 55.9]"; `scores` as of `score`."""
     _, factor, digits = MEASURES[metric]
-    value, low, high = (scores.loc[metric, c] * factor for c in ("value", "low", "high"))
+    value, low, high = factor * scores.loc[metric].to_numpy()
     return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
@@ -86,7 +86,7 @@ def beside_paper(
         ignoring |= _cells(results.get(f"{CONSTANT} {protocol}"), protocol)
     rows["ignores the voice", "-"] = ignoring
     table = pd.DataFrame(rows).T
-    table.columns = pd.MultiIndex.from_tuples(table.columns)
+    table.columns = pd.MultiIndex.from_tuples(list(ignoring))
     return table.rename_axis(["representation", "network"])
 
 
