@@ -132,7 +132,7 @@ def build_xvector(root: Path) -> None:
         elif buffer.endswith("running_var"):
             values.uniform_(0.5, 1.5)
     classifier = Classifier(input_shape=(None, None, 512), out_neurons=7205)
-    norm = {"count": 10, "glob_mean": torch.zeros(512), "glob_std": torch.ones(512)}
+    norm = {"count": 10, "glob_mean": torch.full((512,), 0.5), "glob_std": torch.ones(512)}
     norm |= {"spk_dict_mean": {}, "spk_dict_std": {}, "spk_dict_count": {}}
     torch.save(network.state_dict(), folder / "embedding_model.ckpt")
     torch.save(classifier.state_dict(), folder / "classifier.ckpt")

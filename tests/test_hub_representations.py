@@ -165,6 +165,11 @@ def test_offline_mode_is_named_as_the_reason(
     assert _is_one_sentence(str(caught.value))
 
 
+def test_the_command_names_the_revision_that_was_asked_for(nothing_cached: Path) -> None:
+    with pytest.raises(WeightsError, match="`persona weights xvector --revision v1`"):
+        XVector(revision="v1")
+
+
 @pytest.mark.parametrize(
     ("name", "file"), [("wavlm", "pytorch_model.bin"), ("xvector", "classifier.ckpt")]
 )

@@ -99,10 +99,13 @@ def _downloaded(name: str, model: str, revision: str, files: Sequence[str]) -> W
         for file in files[1:]:
             hf_hub_download(model, file, revision=commit)
     except (OSError, httpx.HTTPError, HFValidationError) as error:
+        command = f"persona weights {name}"
+        if revision != "main":
+            command += f" --revision {revision}"
         raise WeightsError(
             f"The weights of {name} ({model}, revision {revision}) are not on this machine and "
             f"could not be downloaded ({_reason(error, model, revision)}): run "
-            f"`persona weights {name}` where there is a network, or place {_listed(files)} "
+            f"`{command}` where there is a network, or place {_listed(files)} "
             f"by hand in {by_hand(model)}."
         ) from error
     return Weights(first.parent, commit)

@@ -97,7 +97,7 @@ class XVector:
         torch = self._torch
         with torch.inference_mode(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            return self._network.encode_batch(torch.from_numpy(waveform)).numpy().reshape(-1)
+            return self._network.encode_batch(torch.tensor(waveform)).numpy().reshape(-1)
 
     def provenance(self) -> dict[str, Any]:
         return {
