@@ -18,9 +18,15 @@ from persona.errors import PersonaError
 ARCHITECTURES = ("fcn", "cnn")
 HIDDEN = (200, 128, 56)
 """Widths of the fully connected stack, from the paper."""
-CHANNELS = (16, 32)
+CHANNELS = (8, 16)
 KERNEL = 3
 """Filters and kernel of the two convolutions; the paper gives neither."""
+
+AGE_HEADS = ("number", "distribution", "ordinal")
+BINS = torch.arange(15.0, 81.0, 5.0)
+"""Ages in years that a distribution head weighs and between which an ordinal head ranks."""
+
+SCALINGS = ("standard", "none", "range", "robust")
 
 
 class Output(NamedTuple):
@@ -28,7 +34,8 @@ class Output(NamedTuple):
 
     emotion : logits, shape (M, B, 6), in the order of `corpora.EMOTIONS`.
     gender : logits, shape (M, B, 2), in the order of `corpora.GENDERS`.
-    age : shape (M, B), in units of the network's `age_scale` around its `age_mean`.
+    age : shape (M, B), in units of the network's `age_scale` around its `age_mean`; of the other
+        age heads logits, (M, B, 14) over `BINS`, or (M, B, 13): "older than this bin's middle".
     """
 
     emotion: Tensor
@@ -93,6 +100,9 @@ class Network(nn.Module):
     architecture : "fcn" (fully connected 200-128-56) or "cnn" (two 1-D convolutions with
         max-pooling over the embedding before it).
     seeds : one per network; a network's initial weights depend on its own seed only.
+    age_head : "number" (the paper's), "distribution" (softmax over `BINS`, of which the expected
+        age is said; Rothe et al. 2015) or "ordinal" (one score against ranked thresholds, CORAL;
+        Cao et al. 2020).
 
     The standardisation of the input and of age belongs to the network (buffers `mean`, `scale`,
     `age_mean`, `age_scale`): set it with `standardise` from training rows.
@@ -103,13 +113,16 @@ class Network(nn.Module):
     age_mean: Tensor
     age_scale: Tensor
 
-    def __init__(self, dimension: int, architecture: str, seeds: Sequence[int]):
+    def __init__(
+        self,
+        dimension: int,
+        architecture: str,
+        seeds: Sequence[int],
+        age_head: str = "number",
+    ):
         super().__init__()
-        if architecture not in ARCHITECTURES:
-            raise PersonaError(
-                f"There is no architecture {architecture!r}; choose from "
-                f"{', '.join(ARCHITECTURES)}."
-            )
+        _known("architecture", architecture, ARCHITECTURES)
+        _known("age head", age_head, AGE_HEADS)
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         self.models = len(seeds)
         self.convolutions = nn.ModuleList()
@@ -124,21 +137,30 @@ class Network(nn.Module):
         )
         self.emotion = StackedLinear(HIDDEN[-1], len(EMOTIONS), generators)
         self.gender = StackedLinear(HIDDEN[-1], len(GENDERS), generators)
-        self.age = StackedLinear(HIDDEN[-1], 1, generators)
+        self.age_head = age_head
+        outputs = len(BINS) if age_head == "distribution" else 1
+        self.age = StackedLinear(HIDDEN[-1], outputs, generators)
+        if age_head == "ordinal":
+            easy_to_hard = torch.linspace(2, -2, len(BINS) - 1)
+            self.thresholds = nn.Parameter(easy_to_hard.expand(self.models, 1, -1).clone())
         self.register_buffer("mean", torch.zeros(self.models, 1, dimension))
         self.register_buffer("scale", torch.ones(self.models, 1, dimension))
         self.register_buffer("age_mean", torch.zeros(self.models, 1))
         self.register_buffer("age_scale", torch.ones(self.models, 1))
 
-    def standardise(self, model: int, embeddings: Tensor, ages: Tensor | None) -> None:
-        """Take input (and, unless None, age) mean and deviation of network `model` from training.
+    def standardise(
+        self, model: int, embeddings: Tensor, ages: Tensor | None, scaling: str = "standard"
+    ) -> None:
+        """Take input (and, unless None, age) location and scale of network `model` from training.
 
-        embeddings : shape (n, dimension); ages : years, shape (n,). Dimensions that do not vary
-        (a d-vector has dead ones) are centred and left at their scale.
+        embeddings : shape (n, dimension); ages : years, shape (n,).
+        scaling : "standard" (mean, standard deviation), "none", "range" (smallest value and
+            range) or "robust" (median, interquartile range).
+        Dimensions that do not vary (a d-vector has dead ones) are centred and left at their scale.
         """
-        deviation = embeddings.std(dim=0, correction=0)
-        self.mean[model] = embeddings.mean(dim=0)
-        self.scale[model] = torch.where(deviation > 1e-6, deviation, 1.0)
+        location, scale = _location_and_scale(embeddings, scaling)
+        self.mean[model] = location
+        self.scale[model] = torch.where(scale > 1e-6, scale, 1.0)
         if ages is not None:
             self.age_mean[model] = ages.mean()
             self.age_scale[model] = ages.std(correction=0)
@@ -154,7 +176,19 @@ class Network(nn.Module):
             x = x.reshape(batch, self.models, -1).transpose(0, 1)
         for layer in self.hidden:
             x = functional.relu(layer(x))
-        return Output(self.emotion(x), self.gender(x), self.age(x).squeeze(-1))
+        age = self.age(x)
+        if self.age_head == "number":
+            age = age.squeeze(-1)
+        elif self.age_head == "ordinal":
+            age = age + self.thresholds
+        return Output(self.emotion(x), self.gender(x), age)
+
+    @property
+    def shared(self) -> Tensor:
+        """Weights of the last layer that all tasks share, shape (M, inputs, outputs)."""
+        last = self.hidden[-1]
+        assert isinstance(last, StackedLinear)
+        return last.weight
 
     @torch.inference_mode()
     def predict(self, x: Tensor) -> Prediction:
@@ -163,5 +197,30 @@ class Network(nn.Module):
         return Prediction(
             output.emotion.softmax(-1),
             output.gender.softmax(-1),
-            output.age * self.age_scale + self.age_mean,
+            self._years(output.age),
         )
+
+    def _years(self, age: Tensor) -> Tensor:
+        if self.age_head == "distribution":
+            return age.softmax(-1) @ BINS
+        if self.age_head == "ordinal":
+            return BINS[0] + age.sigmoid() @ BINS.diff()
+        return age * self.age_scale + self.age_mean
+
+
+def _location_and_scale(values: Tensor, scaling: str) -> tuple[Tensor, Tensor]:
+    _known("scaling", scaling, SCALINGS)
+    if scaling == "standard":
+        return values.mean(dim=0), values.std(dim=0, correction=0)
+    if scaling == "range":
+        low, high = values.aminmax(dim=0)
+        return low, high - low
+    if scaling == "robust":
+        quarter, median, three_quarters = values.quantile(torch.tensor([0.25, 0.5, 0.75]), dim=0)
+        return median, three_quarters - quarter
+    return torch.zeros(values.shape[1]), torch.ones(values.shape[1])
+
+
+def _known(what: str, name: str, names: Sequence[str]) -> None:
+    if name not in names:
+        raise PersonaError(f"There is no {what} {name!r}; choose from {', '.join(names)}.")

@@ -19,17 +19,16 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from torch.nn import functional
 from tqdm import tqdm
 
 from persona import corpora, features, folds, predictions
-from persona.corpora import EMOTIONS, GENDERS
-from persona.model import Network, Output, Prediction
+from persona.corpora import GENDERS
+from persona.losses import TASKS, Targets, Weighing, losses
+from persona.model import Network, Prediction
 from persona.predictions import Configuration
 from persona.provenance import software
 
 RECIPES = ("literal", "balanced")
-TASKS = ("emotion", "gender", "age")
 
 
 @dataclass(frozen=True)
@@ -52,27 +51,13 @@ class Settings:
     patience: int = 5
 
 
-class Targets(NamedTuple):
-    """Labels of n clips: class indices of shape (n,), and age in years, float32 (n,)."""
-
-    emotion: Tensor
-    gender: Tensor
-    age: Tensor
-
-    @classmethod
-    def of(cls, clips: pd.DataFrame) -> "Targets":
-        """From the columns `emotion`, `gender` and `age` of a clip table."""
-        emotion = pd.Categorical(clips["emotion"], EMOTIONS).codes.astype(np.int64)
-        gender = pd.Categorical(clips["gender"], GENDERS).codes.astype(np.int64)
-        age = clips["age"].to_numpy(np.float32)
-        return cls(torch.tensor(emotion), torch.tensor(gender), torch.tensor(age))
-
-
 @dataclass(frozen=True)
 class Fit:
     """One network to train: its rows, its seed and what it is trained for.
 
     weights : of the emotion, gender and age loss; 0 leaves a task out.
+    weighing : how the losses are weighed while training, see `losses.Weighing`.
+    scaling : of the input, see `Network.standardise`.
     """
 
     train: np.ndarray
@@ -80,6 +65,8 @@ class Fit:
     seed: int
     recipe: str = "balanced"
     weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    weighing: str = "fixed"
+    scaling: str = "standard"
 
 
 @dataclass
@@ -91,24 +78,6 @@ class History:
     best_epoch: np.ndarray = field(default_factory=lambda: np.empty(0, int))
 
 
-def losses(output: Output, targets: Targets, network: Network) -> Tensor:
-    """Loss of each network, clip and task, shape (M, B, 3); targets have shape (M, B)."""
-    age = (targets.age - network.age_mean) / network.age_scale
-    return torch.stack(
-        [
-            _cross_entropy(output.emotion, targets.emotion),
-            _cross_entropy(output.gender, targets.gender),
-            (output.age - age) ** 2,
-        ],
-        dim=-1,
-    )
-
-
-def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    flat = functional.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none")
-    return flat.view(target.shape)
-
-
 def fit(
     embeddings: Tensor,
     targets: Targets,
@@ -116,21 +85,24 @@ def fit(
     architecture: str,
     settings: Settings | None = None,
     *,
+    age_head: str = "number",
     progress: str = "",
 ) -> tuple[Network, History]:
     """Train one network per element of `fits`, all at once; deterministic for their seeds.
 
     embeddings : float32, shape (n, dimension). A network's result depends on its own `Fit` only,
     not on its neighbours in the stack. `progress` labels a progress bar; empty shows none.
+    Whatever the weighing, early stopping watches the losses summed with `Fit.weights`.
     """
     settings = settings or Settings()
-    network = Network(embeddings.shape[1], architecture, [f.seed for f in fits])
+    network = Network(embeddings.shape[1], architecture, [f.seed for f in fits], age_head)
     for model, job in enumerate(fits):
         rows = torch.as_tensor(job.train)
         ages = targets.age[rows] if job.recipe == "balanced" else None
-        network.standardise(model, embeddings[rows], ages)
-    weights = torch.tensor([job.weights for job in fits])
-    optimiser = torch.optim.Adam(network.parameters(), settings.learning_rate, fused=True)
+        network.standardise(model, embeddings[rows], ages, job.scaling)
+    weighing = Weighing([job.weighing for job in fits], [job.weights for job in fits])
+    parameters = [*network.parameters(), *weighing.parameters()]
+    optimiser = torch.optim.Adam(parameters, settings.learning_rate, fused=True)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimiser, settings.decay)
     generators = [np.random.default_rng(job.seed) for job in fits]
     validation = list(_batches([job.validation for job in fits], settings.steps // 10 or 1))
@@ -144,7 +116,7 @@ def fit(
         for batch in _batches(order, settings.steps):
             optimiser.zero_grad()
             each = _task_losses(network, embeddings, targets, batch)
-            (each * weights).sum().backward()
+            weighing.total(each, network.shared).backward()
             optimiser.step()
             seen.append(each.detach())
         schedule.step()
@@ -153,7 +125,7 @@ def fit(
         history.train.append(_mean(seen).numpy())
         history.validation.append(held_out.numpy())
 
-        total = (held_out * weights).sum(dim=1)
+        total = (held_out * weighing.weights).sum(dim=1)
         running = epoch - torch.as_tensor(history.best_epoch) <= settings.patience
         better = running & (total < lowest)
         lowest = torch.where(better, total, lowest)
