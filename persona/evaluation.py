@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from persona import folds
 from persona.corpora import EMOTIONS, GENDERS
@@ -206,7 +207,7 @@ _SUM_COLUMNS = [
 ]  # fmt: skip
 
 
-def holm(p: Sequence[float]) -> np.ndarray:
+def holm(p: ArrayLike) -> np.ndarray:
     """p values corrected for many comparisons by Holm's step-down method (1979)."""
     values = np.asarray(p, float)
     order = np.argsort(values)
