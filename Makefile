@@ -51,6 +51,9 @@ corpus: $(INSTALLED)  ## download CREMA-D (0.6 GB)
 features: $(INSTALLED)  ## extract the shipped feature tables again, from the downloaded corpus
 	$(BIN)/persona extract --representation mfcc dvector egemaps
 
+ablations: $(INSTALLED)  ## recompute the results behind the ablation chapters (resumes)
+	$(BIN)/python -m persona.ablations
+
 lint: $(INSTALLED)  ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -1,0 +1,253 @@
+"""Studies of one question each: variants of the network, trained alike and compared by speaker.
+
+A study is a module of this package with a function `make(jobs)` that computes its results table.
+Most list `Variant`s and hand them to `run`; `compare` then tests one variant against another.
+"""
+
+import hashlib
+import inspect
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, fields
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from persona import corpora, evaluation, features, folds, paths, predictions, training
+from persona.evaluation import Sums
+from persona.folds import Split
+from persona.model import Prediction
+from persona.provenance import software
+from persona.training import Fit, Settings, Targets
+
+SEEDS = (0, 1, 2)
+
+Transform = Callable[[np.ndarray], np.ndarray]
+Subset = Callable[[pd.DataFrame, Split, int], Split]
+Estimator = Callable[[np.ndarray, pd.DataFrame, Split, int], Prediction]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of a study: what is trained, on what, and how.
+
+    representation : a feature table, or several joined by "+".
+    weights, weighing, scaling : as of `training.Fit`. age_head : as of `model.Network`.
+    transform : embeddings (n, d) to embeddings, row by row: it must learn nothing from them.
+    subset : clips, split and seed to the split that is used instead, e.g. with fewer speakers.
+    estimator : embeddings, clips, split and seed to what is said about `split.test`; takes the
+        place of the network.
+
+    Functions must be importable by name (or `functools.partial` of such): other processes run
+    them. A variant is trained again when their source changes.
+    """
+
+    name: str
+    representation: str = "mfcc"
+    architecture: str = "fcn"
+    protocol: str = "speaker-disjoint"
+    recipe: str = "balanced"
+    weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    weighing: str = "fixed"
+    age_head: str = "number"
+    scaling: str = "standard"
+    transform: Transform | None = None
+    subset: Subset | None = None
+    estimator: Estimator | None = None
+
+    def description(self) -> dict[str, Any]:
+        """Every part but the name, functions by name, arguments and source."""
+        parts = {part.name: getattr(self, part.name) for part in fields(self)[1:]}
+        return {name: _told(part) if callable(part) else part for name, part in parts.items()}
+
+
+def _told(function: Any) -> str:
+    arguments = ""
+    if isinstance(function, partial):
+        arguments = f"({function.args}, {function.keywords})"
+        function = function.func
+    source = hashlib.sha256(inspect.getsource(function).encode()).hexdigest()[:12]
+    return f"{function.__module__}.{function.__qualname__}{arguments} {source}"
+
+
+def run(
+    study: str,
+    variants: Sequence[Variant],
+    seeds: Sequence[int] = SEEDS,
+    settings: Settings | None = None,
+    *,
+    policy: str = "clean",
+    jobs: int | None = None,
+) -> Path:
+    """Train what is missing of a study and write its table of sums per speaker.
+
+    Out-of-fold predictions are kept in `build/ablations/<study>/`, one file per variant, so that
+    a killed run goes on where it was; the table is `data/results/<study>.parquet`, whose
+    provenance names every variant. A table made the same way is left as it is. The networks of a
+    variant (seeds x folds) train side by side in one stack, variants in `jobs` processes
+    (default: one per core).
+    """
+    settings = settings or Settings()
+    common = {
+        "training_version": training.VERSION,
+        "seeds": list(seeds),
+        "settings": asdict(settings),
+        "policy": policy,
+    }
+    identity = {r: features.read(r).identity() for r in {v.representation for v in variants}}
+    wanted = {
+        v.name: _plain(common | v.description() | {"features": identity[v.representation]})
+        for v in variants
+    }
+    out = table(study)
+    if predictions.provenance(out).get("variants") == wanted:
+        return out
+
+    folder = paths.build() / "ablations" / study
+    files = {v.name: folder / (re.sub(r"[^\w+-]+", "-", v.name) + ".parquet") for v in variants}
+    waiting = [v for v in variants if predictions.provenance(files[v.name]) != wanted[v.name]]
+    tasks = [
+        (_write_predictions, v, files[v.name], seeds, settings, policy, wanted[v.name])
+        for v in waiting
+    ]
+    in_processes(study, tasks, jobs)
+    clips = corpora.clips(policy)
+    counts = {v.name: evaluation.sums(pd.read_parquet(files[v.name]), clips) for v in variants}
+    made_by = {"study": study, "variants": wanted, "software": software("torch", "numpy")}
+    evaluation.write_sums(out, counts, made_by)
+    return out
+
+
+def table(study: str) -> Path:
+    """Where the results of a study are kept."""
+    return paths.data() / "results" / f"{study}.parquet"
+
+
+def results(study: str) -> dict[str, Sums]:
+    """The sums of every variant of a study, from its shipped table."""
+    return evaluation.read_sums(table(study))
+
+
+def compare(
+    counts: Mapping[str, Sums],
+    pairs: Iterable[tuple[str, str]],
+    metrics: Sequence[str] = ("emotion_accuracy", "gender_accuracy", "age_rmse"),
+) -> pd.DataFrame:
+    """Paired differences `first - second`, by a bootstrap over speakers.
+
+    Returns one row per pair and metric: `first`, `second`, `metric`, `difference`, its 95 %
+    interval `low` and `high`, `p`, and `p_holm`, corrected for all rows of the table.
+    """
+    rows = []
+    for first, second in pairs:
+        tested = evaluation.difference(counts[first], counts[second]).loc[list(metrics)]
+        rows.append(tested.rename_axis("metric").reset_index().assign(first=first, second=second))
+    frame = pd.concat(rows, ignore_index=True)
+    frame["p_holm"] = evaluation.holm(frame["p"])
+    return frame[["first", "second", "metric", "difference", "low", "high", "p", "p_holm"]]
+
+
+def in_processes(title: str, tasks: Sequence[tuple[Any, ...]], jobs: int | None = None) -> list:
+    """Call each task `(function, *arguments)` in a process of one thread, with progress.
+
+    Returns the answers in the order of the tasks; an error stops what has not yet begun.
+    """
+    if not tasks:
+        return []
+    jobs = min(jobs or os.cpu_count() or 1, len(tasks))
+    with ProcessPoolExecutor(jobs, get_context("spawn"), _one_thread) as pool:
+        futures = [pool.submit(*task) for task in tasks]
+        try:
+            for future in tqdm(as_completed(futures), title, len(futures), unit="variant"):
+                future.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return [future.result() for future in futures]
+
+
+def _one_thread() -> None:
+    from threadpoolctl import threadpool_limits
+
+    torch.set_num_threads(1)
+    threadpool_limits(1)
+
+
+def _plain(made_by: dict[str, Any]) -> dict[str, Any]:
+    """In the form it has after a round trip through JSON."""
+    return json.loads(json.dumps(made_by))
+
+
+def _write_predictions(
+    variant: Variant,
+    file: Path,
+    seeds: Sequence[int],
+    settings: Settings,
+    policy: str,
+    made_by: dict[str, Any],
+) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as parquet
+
+    rows = out_of_fold(variant, seeds, settings, policy)
+    written = pa.Table.from_pandas(rows, preserve_index=False)
+    written = written.replace_schema_metadata({"persona": json.dumps(made_by)})
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_suffix(".unfinished")
+    parquet.write_table(written, unfinished)
+    unfinished.replace(file)
+
+
+def out_of_fold(
+    variant: Variant, seeds: Sequence[int], settings: Settings, policy: str = "clean"
+) -> pd.DataFrame:
+    """What a variant says about every clip and seed it tests; columns `predictions.COLUMNS`."""
+    clips = corpora.clips(policy)
+    embeddings = features.read(variant.representation).at(clips["clip"])
+    if variant.transform:
+        embeddings = np.ascontiguousarray(variant.transform(embeddings), np.float32)
+    jobs = [
+        (seed, fold, variant.subset(clips, split, seed) if variant.subset else split)
+        for seed in seeds
+        for fold, split in enumerate(folds.split(clips, variant.protocol, seed))
+    ]
+    if variant.estimator:
+        said = [variant.estimator(embeddings, clips, split, seed) for seed, _, split in jobs]
+    else:
+        said = _networks_say(variant, embeddings, clips, jobs, settings)
+    names = clips["clip"].to_numpy()
+    parts = [
+        training.out_of_fold(prediction, names[split.test], seed, fold)
+        for prediction, (seed, fold, split) in zip(said, jobs, strict=True)
+    ]
+    return pd.concat(parts, ignore_index=True)[predictions.COLUMNS]
+
+
+def _networks_say(
+    variant: Variant,
+    embeddings: np.ndarray,
+    clips: pd.DataFrame,
+    jobs: Sequence[tuple[int, int, Split]],
+    settings: Settings,
+) -> list[Prediction]:
+    fits = [
+        Fit(
+            split.train, split.validation, seed * folds.FOLDS + fold,
+            variant.recipe, variant.weights, variant.weighing, variant.scaling,
+        )
+        for seed, fold, split in jobs
+    ]  # fmt: skip
+    inputs = torch.from_numpy(embeddings)
+    network, _ = training.fit(
+        inputs, Targets.of(clips), fits, variant.architecture, settings, age_head=variant.age_head
+    )
+    return training.predict_each(network, inputs, [split.test for _, _, split in jobs])
