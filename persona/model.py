@@ -103,6 +103,7 @@ class Network(nn.Module):
     age_head : "number" (the paper's), "distribution" (softmax over `BINS`, of which the expected
         age is said; Rothe et al. 2015) or "ordinal" (one score against ranked thresholds, CORAL;
         Cao et al. 2020).
+    hidden : widths of the fully connected stack.
 
     The standardisation of the input and of age belongs to the network (buffers `mean`, `scale`,
     `age_mean`, `age_scale`): set it with `standardise` from training rows.
@@ -119,6 +120,7 @@ class Network(nn.Module):
         architecture: str,
         seeds: Sequence[int],
         age_head: str = "number",
+        hidden: Sequence[int] = HIDDEN,
     ):
         super().__init__()
         _known("architecture", architecture, ARCHITECTURES)
@@ -133,13 +135,13 @@ class Network(nn.Module):
             flat = CHANNELS[-1] * (dimension // 2 // 2)
         self.hidden = nn.ModuleList(
             StackedLinear(inputs, outputs, generators)
-            for inputs, outputs in zip((flat, *HIDDEN), HIDDEN, strict=False)
+            for inputs, outputs in zip((flat, *hidden), hidden, strict=False)
         )
-        self.emotion = StackedLinear(HIDDEN[-1], len(EMOTIONS), generators)
-        self.gender = StackedLinear(HIDDEN[-1], len(GENDERS), generators)
+        self.emotion = StackedLinear(hidden[-1], len(EMOTIONS), generators)
+        self.gender = StackedLinear(hidden[-1], len(GENDERS), generators)
         self.age_head = age_head
         outputs = len(BINS) if age_head == "distribution" else 1
-        self.age = StackedLinear(HIDDEN[-1], outputs, generators)
+        self.age = StackedLinear(hidden[-1], outputs, generators)
         if age_head == "ordinal":
             easy_to_hard = torch.linspace(2, -2, len(BINS) - 1)
             self.thresholds = nn.Parameter(easy_to_hard.expand(self.models, 1, -1).clone())

@@ -24,7 +24,7 @@ from tqdm import tqdm
 from persona import corpora, features, folds, predictions
 from persona.corpora import GENDERS
 from persona.losses import TASKS, Targets, Weighing, losses
-from persona.model import Network, Prediction
+from persona.model import HIDDEN, Network, Prediction
 from persona.predictions import Configuration
 from persona.provenance import software
 
@@ -86,6 +86,7 @@ def fit(
     settings: Settings | None = None,
     *,
     age_head: str = "number",
+    hidden: Sequence[int] = HIDDEN,
     progress: str = "",
 ) -> tuple[Network, History]:
     """Train one network per element of `fits`, all at once; deterministic for their seeds.
@@ -95,7 +96,8 @@ def fit(
     Whatever the weighing, early stopping watches the losses summed with `Fit.weights`.
     """
     settings = settings or Settings()
-    network = Network(embeddings.shape[1], architecture, [f.seed for f in fits], age_head)
+    seeds = [job.seed for job in fits]
+    network = Network(embeddings.shape[1], architecture, seeds, age_head, hidden)
     for model, job in enumerate(fits):
         rows = torch.as_tensor(job.train)
         ages = targets.age[rows] if job.recipe == "balanced" else None
@@ -104,7 +106,7 @@ def fit(
     parameters = [*network.parameters(), *weighing.parameters()]
     optimiser = torch.optim.Adam(parameters, settings.learning_rate, fused=True)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimiser, settings.decay)
-    generators = [np.random.default_rng(job.seed) for job in fits]
+    generators = [np.random.default_rng(seed) for seed in seeds]
     validation = list(_batches([job.validation for job in fits], settings.steps // 10 or 1))
 
     history = History(best_epoch=np.zeros(len(fits), int))

@@ -4,11 +4,13 @@ A study is a module of this package with a function `make(jobs)` that computes i
 Most list `Variant`s and hand them to `run`; `compare` then tests one variant against another.
 """
 
+import ast
 import hashlib
 import inspect
 import json
 import os
 import re
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, fields
@@ -25,7 +27,7 @@ from tqdm import tqdm
 from persona import corpora, evaluation, features, folds, paths, predictions, training
 from persona.evaluation import Sums
 from persona.folds import Split
-from persona.model import Prediction
+from persona.model import HIDDEN, Prediction
 from persona.provenance import software
 from persona.training import Fit, Settings, Targets
 
@@ -41,7 +43,7 @@ class Variant:
     """One row of a study: what is trained, on what, and how.
 
     representation : a feature table, or several joined by "+".
-    weights, weighing, scaling : as of `training.Fit`. age_head : as of `model.Network`.
+    weights, weighing, scaling : as of `training.Fit`. age_head, hidden : as of `model.Network`.
     transform : embeddings (n, d) to embeddings, row by row: it must learn nothing from them.
     subset : clips, split and seed to the split that is used instead, e.g. with fewer speakers.
     estimator : embeddings, clips, split and seed to what is said about `split.test`; takes the
@@ -60,6 +62,7 @@ class Variant:
     weighing: str = "fixed"
     age_head: str = "number"
     scaling: str = "standard"
+    hidden: tuple[int, ...] = HIDDEN
     transform: Transform | None = None
     subset: Subset | None = None
     estimator: Estimator | None = None
@@ -75,7 +78,9 @@ def _told(function: Any) -> str:
     if isinstance(function, partial):
         arguments = f"({function.args}, {function.keywords})"
         function = function.func
-    source = hashlib.sha256(inspect.getsource(function).encode()).hexdigest()[:12]
+    # The syntax tree knows no comments and no layout.
+    tree = ast.dump(ast.parse(textwrap.dedent(inspect.getsource(function))))
+    source = hashlib.sha256(tree.encode()).hexdigest()[:12]
     return f"{function.__module__}.{function.__qualname__}{arguments} {source}"
 
 
@@ -248,6 +253,7 @@ def _networks_say(
     ]  # fmt: skip
     inputs = torch.from_numpy(embeddings)
     network, _ = training.fit(
-        inputs, Targets.of(clips), fits, variant.architecture, settings, age_head=variant.age_head
-    )
+        inputs, Targets.of(clips), fits, variant.architecture, settings,
+        age_head=variant.age_head, hidden=variant.hidden,
+    )  # fmt: skip
     return training.predict_each(network, inputs, [split.test for _, _, split in jobs])
