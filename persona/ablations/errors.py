@@ -33,10 +33,14 @@ def file() -> Path:
 
 def make(jobs: int | None = None) -> None:
     """Train the networks (about a minute) and keep their out-of-fold predictions in `file()`."""
-    folder = paths.build() / "ablations"
+    folder = paths.build() / "ablations" / "errors"
+    made = CONFIGURATION.file(folder)
+    if file().exists() and not made.exists():  # kept by cross_validate if made the same way
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file(), made)
     training.cross_validate([CONFIGURATION], folder, SEEDS, jobs=jobs)
     file().parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(CONFIGURATION.file(folder), file())
+    shutil.copyfile(made, file())
 
 
 def read() -> pd.DataFrame:
