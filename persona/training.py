@@ -55,6 +55,8 @@ class Settings:
 class Fit:
     """One network to train: its rows, its seed and what it is trained for.
 
+    validation : rows for early stopping; where no network has any, all epochs are trained and
+        the last is kept.
     weights : of the emotion, gender and age loss; 0 leaves a task out.
     weighing : how the losses are weighed while training, see `losses.Weighing`.
     scaling : of the input, see `Network.standardise`.
@@ -107,7 +109,9 @@ def fit(
     optimiser = torch.optim.Adam(parameters, settings.learning_rate, fused=True)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimiser, settings.decay)
     generators = [np.random.default_rng(seed) for seed in seeds]
-    validation = list(_batches([job.validation for job in fits], settings.steps // 10 or 1))
+    validation = []
+    if any(len(job.validation) for job in fits):
+        validation = list(_batches([job.validation for job in fits], settings.steps // 10 or 1))
 
     history = History(best_epoch=np.zeros(len(fits), int))
     best = {name: tensor.clone() for name, tensor in network.state_dict().items()}
@@ -122,9 +126,12 @@ def fit(
             optimiser.step()
             seen.append(each.detach())
         schedule.step()
+        history.train.append(_mean(seen).numpy())
+        if not validation:
+            history.best_epoch[:] = epoch
+            continue
         with torch.inference_mode():
             held_out = _mean([_task_losses(network, embeddings, targets, b) for b in validation])
-        history.train.append(_mean(seen).numpy())
         history.validation.append(held_out.numpy())
 
         total = (held_out * weighing.weights).sum(dim=1)
@@ -136,7 +143,8 @@ def fit(
             best[name][better] = tensor[better]
         if not running.any():
             break
-    network.load_state_dict(best)
+    if validation:
+        network.load_state_dict(best)
     return network.eval(), history
 
 
