@@ -35,6 +35,7 @@ SEEDS = (0, 1, 2)
 
 Transform = Callable[[np.ndarray], np.ndarray]
 Subset = Callable[[pd.DataFrame, Split, int], Split]
+Relabel = Callable[[pd.DataFrame], pd.DataFrame]
 Estimator = Callable[[np.ndarray, pd.DataFrame, Split, int], Prediction]
 
 
@@ -46,6 +47,7 @@ class Variant:
     weights, weighing, scaling : as of `training.Fit`. age_head, hidden : as of `model.Network`.
     transform : embeddings (n, d) to embeddings, row by row: it must learn nothing from them.
     subset : clips, split and seed to the split that is used instead, e.g. with fewer speakers.
+    relabel : clips to the clips with other labels, in training and in test.
     estimator : embeddings, clips, split and seed to what is said about `split.test`; takes the
         place of the network.
 
@@ -65,12 +67,18 @@ class Variant:
     hidden: tuple[int, ...] = HIDDEN
     transform: Transform | None = None
     subset: Subset | None = None
+    relabel: Relabel | None = None
     estimator: Estimator | None = None
 
     def description(self) -> dict[str, Any]:
         """Every part but the name, functions by name, arguments and source."""
         parts = {part.name: getattr(self, part.name) for part in fields(self)[1:]}
         return {name: _told(part) if callable(part) else part for name, part in parts.items()}
+
+    def labels(self, policy: str) -> pd.DataFrame:
+        """Table of clips as this variant is trained and tested on."""
+        clips = corpora.clips(policy)
+        return self.relabel(clips) if self.relabel else clips
 
 
 def _told(function: Any) -> str:
@@ -125,8 +133,9 @@ def run(
         for v in waiting
     ]
     in_processes(study, tasks, jobs)
-    clips = corpora.clips(policy)
-    counts = {v.name: evaluation.sums(pd.read_parquet(files[v.name]), clips) for v in variants}
+    counts = {
+        v.name: evaluation.sums(pd.read_parquet(files[v.name]), v.labels(policy)) for v in variants
+    }
     made_by = {"study": study, "variants": wanted, "software": software("torch", "numpy")}
     evaluation.write_sums(out, counts, made_by)
     return out
@@ -216,7 +225,7 @@ def out_of_fold(
     variant: Variant, seeds: Sequence[int], settings: Settings, policy: str = "clean"
 ) -> pd.DataFrame:
     """What a variant says about every clip and seed it tests; columns `predictions.COLUMNS`."""
-    clips = corpora.clips(policy)
+    clips = variant.labels(policy)
     embeddings = features.read(variant.representation).at(clips["clip"])
     if variant.transform:
         embeddings = np.ascontiguousarray(variant.transform(embeddings), np.float32)

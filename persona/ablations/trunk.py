@@ -1,0 +1,122 @@
+"""The trunk: does a convolution over the axis of an embedding mean anything?
+
+An embedding has no order: its dimensions may be permuted without losing anything. A network that
+uses the order must do worse on shuffled dimensions; one that does not is a matter of size.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from persona import features
+from persona.ablations import SEEDS, Variant, run
+from persona.corpora import EMOTIONS, GENDERS
+from persona.folds import Split
+from persona.model import CHANNELS, HIDDEN, KERNEL, Prediction
+from persona.training import Settings
+
+REPRESENTATIONS = ("mfcc", "egemaps", "dvector")
+CNN, SHUFFLED, FCN = "CNN", "CNN, dimensions shuffled", "FCN"
+WIDE, LINEAR, KERNELS = "FCN, as many parameters", "linear", "SVM"
+KINDS = (CNN, SHUFFLED, FCN, WIDE, LINEAR, KERNELS)
+
+
+def variants(representations: Sequence[str] = REPRESENTATIONS) -> list[Variant]:
+    """Every kind of model on every representation, for unseen speakers."""
+    return [variant for name in representations for variant in _kinds(name)]
+
+
+def _kinds(representation: str) -> list[Variant]:
+    made_of = partial(Variant, representation=representation)
+    wide = matched_width(features.read(representation).embeddings.shape[1])
+    return [
+        made_of(f"{CNN}, {representation}", architecture="cnn"),
+        made_of(f"{SHUFFLED}, {representation}", architecture="cnn", transform=shuffled),
+        made_of(f"{FCN}, {representation}"),
+        made_of(f"{WIDE}, {representation}", hidden=(wide, *HIDDEN[1:])),
+        made_of(f"{LINEAR}, {representation}", estimator=linear),
+        made_of(f"{KERNELS}, {representation}", estimator=kernel),
+    ]
+
+
+def study(representations: Sequence[str] = REPRESENTATIONS) -> str:
+    """Name of the results table."""
+    shipped = tuple(representations) == REPRESENTATIONS
+    return "trunk" if shipped else "-".join(["trunk", *representations])
+
+
+def make(
+    jobs: int | None = None,
+    representations: Sequence[str] = REPRESENTATIONS,
+    seeds: tuple[int, ...] = SEEDS,
+    settings: Settings | None = None,
+) -> Path:
+    """Train what is missing, fifteen minutes on two cores."""
+    return run(study(representations), variants(representations), seeds, settings, jobs=jobs)
+
+
+def trunk_parameters(dimension: int, architecture: str, first: int = HIDDEN[0]) -> int:
+    """Parameters of convolutions and of the hidden layers, the first of width `first`."""
+    convolutions, flat = 0, dimension
+    if architecture == "cnn":
+        for inputs, outputs in zip((1, *CHANNELS), CHANNELS, strict=False):
+            convolutions += (inputs * KERNEL + 1) * outputs
+        flat = CHANNELS[-1] * (dimension // 2 // 2)
+    widths = (flat, first, *HIDDEN[1:])
+    dense = sum((i + 1) * o for i, o in pairwise(widths))
+    return convolutions + dense
+
+
+def matched_width(dimension: int) -> int:
+    """Width of the first layer at which an FCN has about as many parameters as the CNN."""
+    wanted = trunk_parameters(dimension, "cnn")
+    return min(range(1, 4000), key=lambda w: abs(trunk_parameters(dimension, "fcn", w) - wanted))
+
+
+def shuffled(embeddings: np.ndarray) -> np.ndarray:
+    """The same dimensions in another, fixed order."""
+    return embeddings[:, np.random.default_rng(91).permutation(embeddings.shape[1])]
+
+
+def linear(embeddings: np.ndarray, clips: pd.DataFrame, split: Split, seed: int) -> Prediction:
+    """Logistic regression for emotion and gender, ridge regression for age."""
+    from sklearn.linear_model import LogisticRegression, Ridge
+
+    classifier = partial(LogisticRegression, max_iter=2000)
+    return _three(classifier, Ridge, embeddings, clips, split)
+
+
+def kernel(embeddings: np.ndarray, clips: pd.DataFrame, split: Split, seed: int) -> Prediction:
+    """Support vector machines with an RBF kernel, as scikit-learn sets them (C = 1)."""
+    from sklearn.svm import SVC, SVR
+
+    return _three(SVC, SVR, embeddings, clips, split)
+
+
+def _three(classifier, regressor, embeddings, clips, split) -> Prediction:  # type: ignore[no-untyped-def]
+    """Standardise, fit one estimator per task on the training rows, and ask about the test rows.
+
+    Age is standardised as in the network's balanced recipe. Classifiers answer with certainty.
+    """
+    from sklearn.compose import TransformedTargetRegressor
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    known, asked = embeddings[split.train], embeddings[split.test]
+    labels = clips.iloc[split.train]
+
+    def said(task: str, names: tuple[str, ...]) -> torch.Tensor:
+        model = make_pipeline(StandardScaler(), classifier()).fit(known, labels[task])
+        return torch.tensor(pd.get_dummies(model.predict(asked)).reindex(
+            columns=list(names), fill_value=False
+        ).to_numpy(np.float32))  # fmt: skip
+
+    age = TransformedTargetRegressor(regressor(), transformer=StandardScaler())
+    age = make_pipeline(StandardScaler(), age).fit(known, labels["age"].to_numpy(float))
+    years = torch.tensor(age.predict(asked), dtype=torch.float32)
+    return Prediction(said("emotion", EMOTIONS), said("gender", GENDERS), years)
