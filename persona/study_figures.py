@@ -18,19 +18,19 @@ def groups(table: pd.DataFrame, headings: Mapping[str, str]) -> "Figure":
 
     A filled marker differs from the other groups after Holm's correction, an open one does not.
     """
-    names = table[["attribute", "group"]].drop_duplicates().to_numpy().tolist()
-    places = {}
-    for attribute, group in names:
-        gap = 0.7 * bool(places and attribute != next(reversed(places))[0])
-        places[attribute, group] = 1 + gap + (next(reversed(places.values())) if places else 0)
-    bottom = max(places.values())
+    places: dict[tuple[str, str], float] = {}
+    bottom, last = 0.0, ""
+    for attribute, group in table[["attribute", "group"]].drop_duplicates().to_numpy():
+        bottom += 1.7 if places and attribute != last else 1.0
+        places[attribute, group], last = bottom, attribute
     figure, axes = _subplots(1, len(headings), 11, 0.24 * bottom + 0.8)
     for axis, (task, heading) in zip(axes[0], headings.items(), strict=True):
         factor = 1 if "years" in heading else 100
-        for row in table[table["task"] == task].itertuples():
-            y, sure = places[row.attribute, row.group], row.p_holm < 0.05
-            axis.plot([factor * row.low, factor * row.high], [y, y], color=PALE, linewidth=4)
-            axis.plot(factor * row.value, y, "o", color=INK, fillstyle="full" if sure else "none")
+        for _, row in table[table["task"] == task].iterrows():
+            y, fill = places[row["attribute"], row["group"]], row["p_holm"] < 0.05
+            value, low, high = factor * row[["value", "low", "high"]].to_numpy(float)
+            axis.plot([low, high], [y, y], color=PALE, linewidth=4)
+            axis.plot(value, y, "o", color=INK, fillstyle="full" if fill else "none")
         axis.set(title=heading, yticks=list(places.values()), ylim=(bottom + 0.8, 0.2))
         shown = [f"{attribute}: {group}" for attribute, group in places]
         axis.set_yticklabels(shown if axis is axes[0, 0] else [])

@@ -5,12 +5,14 @@ best representation that needs no download.
 """
 
 import shutil
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from persona import calibration, evaluation, paths, training
+from persona import calibration, evaluation, paths, predictions, training
 from persona.corpora import EMOTIONS, GENDERS
 from persona.predictions import PROBABILITIES, Configuration
 
@@ -33,29 +35,41 @@ def file() -> Path:
 
 def make(jobs: int | None = None) -> None:
     """Train the networks (about a minute) and keep their out-of-fold predictions in `file()`."""
-    folder = paths.build() / "ablations" / "errors"
-    made = CONFIGURATION.file(folder)
+    made = CONFIGURATION.file(_folder())
     if file().exists() and not made.exists():  # kept by cross_validate if made the same way
-        folder.mkdir(parents=True, exist_ok=True)
+        made.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file(), made)
-    training.cross_validate([CONFIGURATION], folder, SEEDS, jobs=jobs)
+    training.cross_validate([CONFIGURATION], _folder(), SEEDS, jobs=jobs)
     file().parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(made, file())
 
 
-def read() -> pd.DataFrame:
-    """Predictions as of `predictions.COLUMNS`."""
-    small = dict.fromkeys([*PROBABILITIES, "p_female"], np.float32)
-    return pd.read_parquet(file()).astype(small)
+def _folder() -> Path:
+    return paths.build() / "ablations" / "errors"
 
 
-def per_clip(predictions: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
+def read(representation: str, architecture: str, seeds: Sequence[int]) -> pd.DataFrame:
+    """Predictions for unseen speakers, columns `predictions.COLUMNS`.
+
+    Those of `CONFIGURATION` and `SEEDS` are shipped, any others are trained first.
+    """
+    wanted = replace(CONFIGURATION, representation=representation, architecture=architecture)
+    if wanted == CONFIGURATION and set(seeds) <= set(SEEDS):
+        small = dict.fromkeys([*PROBABILITIES, "p_female"], np.float32)
+        rows = pd.read_parquet(file()).astype(small)
+        return rows[rows["seed"].isin(seeds)].reset_index(drop=True)
+    folder = _folder() / "-".join(map(str, seeds))
+    training.cross_validate([wanted], folder, seeds)
+    return predictions.read([wanted], folder)[predictions.COLUMNS]
+
+
+def per_clip(said: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
     """`clips` with three errors, averaged over seeds, and the bias of age in years.
 
     Columns `emotion_error` and `gender_error` are shares of wrong answers, `age_error` is
     |said - true| and `age_bias` is said - true, both in years.
     """
-    rows = _labelled(predictions, clips)
+    rows = _labelled(said, clips)
     heard = rows[PROBABILITIES].to_numpy().argmax(axis=1)
     female = np.where(rows["p_female"] >= 0.5, 0, 1)
     bias = rows["age_said"] - rows["age"]
@@ -71,8 +85,8 @@ def per_clip(predictions: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
     return clips.merge(errors.groupby("clip", as_index=False).mean(), on="clip")
 
 
-def _labelled(predictions: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
-    return predictions.merge(clips, on="clip", suffixes=("_said", ""), validate="many_to_one")
+def _labelled(said: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
+    return said.merge(clips, on="clip", suffixes=("_said", ""), validate="many_to_one")
 
 
 def _codes(values: pd.Series, classes: tuple[str, ...]) -> np.ndarray:
@@ -134,7 +148,7 @@ def _groups(
                          np.bincount(who, values[chosen], minlength=size)])  # fmt: skip
 
     rows = []
-    for name in groups.cat.categories:
+    for name in groups.cat.remove_unused_categories().cat.categories:
         own, rest = sums(groups == name), sums(groups.notna() & (groups != name))
         present = own[0] > 0
         clips, total = own.sum(axis=1)
@@ -227,12 +241,12 @@ def vote_accuracy(clips: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows).T
 
 
-def joint(predictions: pd.DataFrame, clips: pd.DataFrame) -> np.ndarray:
+def joint(said: pd.DataFrame, clips: pd.DataFrame) -> np.ndarray:
     """Clips per speaker, acted emotion, network's and listeners' answer: shape (S, 6, 6, 6).
 
     Clips with a tied vote are left out; each clip counts 1 in all, shared among the seeds.
     """
-    rows = _labelled(predictions, clips[~clips["voice_vote"].str.contains(":")])
+    rows = _labelled(said, clips[~clips["voice_vote"].str.contains(":")])
     speakers, speaker = np.unique(rows["speaker"], return_inverse=True)
     acted, people = (_codes(rows[column], EMOTIONS) for column in ("emotion", "voice_vote"))
     network = rows[PROBABILITIES].to_numpy().argmax(axis=1)
@@ -265,7 +279,8 @@ def together(counts: np.ndarray) -> pd.DataFrame:
 
 def _together(weights: np.ndarray, counts: np.ndarray) -> dict[str, np.ndarray]:
     cells = np.einsum("bs,stnp->btnp", weights, counts)
-    clips = cells.sum(axis=(2, 3))
+    # An emotion nobody acted, or nobody got wrong, has nothing to share: 0 / 1, not 0 / 0.
+    clips = np.maximum(cells.sum(axis=(2, 3)), 1e-9)
     network, people, both = (
         np.einsum(f"{subscripts}->bt", cells) for subscripts in ("bttp", "btnt", "bttt")
     )
@@ -281,8 +296,10 @@ def _together(weights: np.ndarray, counts: np.ndarray) -> dict[str, np.ndarray]:
     wrong = cells * _WRONG
     each, other = wrong.sum(axis=3), wrong.sum(axis=2)
     same = np.einsum("btii->b", wrong)
-    chance_same = ((each * other).sum(axis=2) / wrong.sum(axis=(2, 3))).sum(axis=1)
-    all_wrong = wrong.sum(axis=(1, 2, 3))
+    chance_same = ((each * other).sum(axis=2) / np.maximum(wrong.sum(axis=(2, 3)), 1e-9)).sum(
+        axis=1
+    )
+    all_wrong = np.maximum(wrong.sum(axis=(1, 2, 3)), 1e-9)
     return {
         "network right": p,
         "listeners right": q,
@@ -306,7 +323,7 @@ _WRONG = np.array(
 
 
 def _kappa(observed: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    return (observed - expected) / (1 - expected)
+    return (observed - expected) / np.maximum(1 - expected, 1e-9)
 
 
 def confusions(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
@@ -321,13 +338,13 @@ def confusions(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
     return network, people, float(np.corrcoef(*shares)[0, 1])
 
 
-def temperatures(predictions: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
+def temperatures(said: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
     """Temperature of emotion and of gender for every seed and fold.
 
     A fold's temperature is fitted on the same seed's predictions of the other four folds: none
     of its speakers is among them, and every one of those predictions is itself out of fold.
     """
-    rows = _labelled(predictions, clips)
+    rows = _labelled(said, clips)
     found = []
     for (seed, fold), _ in rows.groupby(["seed", "fold"]):
         others = rows[(rows["seed"] == seed) & (rows["fold"] != fold)]
@@ -351,15 +368,15 @@ def _said(rows: pd.DataFrame, task: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def calibrations(
-    predictions: pd.DataFrame, clips: pd.DataFrame
+    said: pd.DataFrame, clips: pd.DataFrame
 ) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
     """Calibration of emotion and gender as trained and after temperature scaling.
 
     Returns a table indexed by task and state: `ece` with its interval over speakers, `log_loss`
     and mean `temperature`; and the reliability curve of each, named "TASK, STATE".
     """
-    fitted = temperatures(predictions, clips)
-    rows = _labelled(predictions, clips)
+    fitted = temperatures(said, clips)
+    rows = _labelled(said, clips)
     speakers, speaker = np.unique(rows["speaker"], return_inverse=True)
     of_row = rows[["seed", "fold"]].merge(fitted, on=["seed", "fold"], how="left")
     weights = evaluation.resample(len(speakers))
@@ -367,16 +384,16 @@ def calibrations(
     for task in CLASSES:
         raw, labels = _said(rows, task)
         scaled = calibration.tempered(raw, of_row[task].to_numpy()[:, None])
-        for state, said, factor in (
+        for state, shares, factor in (
             ("as trained", raw, 1.0),
             ("temperature-scaled", scaled, fitted[task].mean()),
         ):
-            counts = calibration.binned(said, labels, speaker)
+            counts = calibration.binned(shares, labels, speaker)
             low, high = np.quantile(calibration.expected_error(counts, weights), [0.025, 0.975])
             table[task, state] = {
                 "ece": calibration.expected_error(counts, np.ones((1, len(speakers))))[0],
                 "low": low, "high": high,
-                "log_loss": calibration.log_loss(said, labels), "temperature": factor,
+                "log_loss": calibration.log_loss(shares, labels), "temperature": factor,
             }  # fmt: skip
             curves[f"{task}, {state}"] = calibration.reliability(counts)
     return pd.DataFrame(table).T.rename_axis(["task", "state"]), curves
