@@ -32,6 +32,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_corpus(commands)
     _add_extract(commands)
     _add_weights(commands)
+    _add_train(commands)
+    _add_predict(commands)
     return parser
 
 
@@ -91,6 +93,35 @@ def _add_weights(commands: argparse._SubParsersAction) -> None:
     weights.add_argument("representation", choices=NAMES)
     weights.add_argument("--revision", help="branch, tag or commit on the hub")
     weights.set_defaults(run=_weights)
+
+
+def _add_train(commands: argparse._SubParsersAction) -> None:
+    train = commands.add_parser(
+        "train", help="make a model: cross-validate by speaker, train on every clip, write a card"
+    )
+    train.add_argument(
+        "--representation",
+        nargs="+",
+        metavar="NAME",
+        help="feature tables, joined (default: those of the model that ships)",
+    )
+    train.add_argument(
+        "--out", type=Path, metavar="DIR", help="default: in models of the data folder"
+    )
+    train.add_argument("--seeds", type=int, default=5, help="networks in the ensemble (default: 5)")
+    train.add_argument("--architecture", choices=("fcn", "cnn"), default="fcn")
+    train.set_defaults(run=_train)
+
+
+def _add_predict(commands: argparse._SubParsersAction) -> None:
+    predict = commands.add_parser("predict", help="hear emotion, gender and age in recordings")
+    predict.add_argument("files", nargs="+", metavar="FILE|DIR", help="audio, or folders of it")
+    predict.add_argument("--model", metavar="DIR", help="folder, or name on the Hugging Face hub")
+    predict.add_argument("--revision", help="of a model on the hub")
+    form = predict.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="everything, with the timeline")
+    form.add_argument("--csv", action="store_true", help="one row per file")
+    predict.set_defaults(run=_predict)
 
 
 def _fetch(options: argparse.Namespace) -> int:
@@ -160,6 +191,31 @@ def _weights(options: argparse.Namespace) -> int:
     for key, value in loaded.provenance().items():
         print(f"{key}: {value}")
     return 0
+
+
+def _train(options: argparse.Namespace) -> int:
+    from persona import release
+
+    if options.seeds < 1:
+        raise PersonaError("--seeds has to be 1 or more.")
+    tables = options.representation or release.DEFAULT
+    out = options.out or release.out_folder(tables)
+    trained = release.train(tables, out, architecture=options.architecture, seeds=options.seeds)
+    print(f"{out}, heard on speakers it was not trained on:")
+    for metric, scored in trained.card["evaluation"]["metrics"].items():
+        print(f"  {metric:16} {scored['value']:8.3f}  [{scored['low']:.3f}, {scored['high']:.3f}]")
+    return 0
+
+
+def _predict(options: argparse.Namespace) -> int:
+    from persona import report
+
+    return report.predict(
+        options.files,
+        model=options.model,
+        revision=options.revision,
+        form="json" if options.json else "csv" if options.csv else "table",
+    )
 
 
 if __name__ == "__main__":

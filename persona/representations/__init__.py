@@ -8,6 +8,7 @@ Every representation is a small class with
 - `provenance()`: what has to be equal for two vectors to be comparable.
 """
 
+import re
 from collections.abc import Sequence
 from importlib import import_module
 from inspect import signature
@@ -61,6 +62,30 @@ def load(name: str, **parameters: Any) -> Representation:
     if unknown := set(parameters) - set(signature(made_by).parameters):
         raise PersonaError(f"{name} has no parameter {', '.join(sorted(unknown))}.")
     return made_by(**parameters)
+
+
+_INCIDENTAL = ("revision", "commit", "transformers", "speechbrain")
+
+
+def restore(provenance: dict[str, Any]) -> Representation:
+    """The representation that made vectors of this `provenance`; further keys are ignored.
+
+    Raises `PersonaError` where today's version, parameters or weights give other vectors, and
+    whatever `load` raises.
+    """
+    name = provenance["representation"]
+    accepted = signature(_class(name)).parameters
+    parameters = {key: value for key, value in provenance.items() if key in accepted}
+    if re.fullmatch(r"[0-9a-f]{40}", str(provenance.get("commit"))):
+        parameters["revision"] = provenance["commit"]
+    restored = load(name, **parameters)
+    for key, value in restored.provenance().items():
+        if key not in _INCIDENTAL and provenance.get(key) != value:
+            raise PersonaError(
+                f"Vectors of {name} were made with {key} {provenance.get(key)}, here it is "
+                f"{value}: make the table or the model again."
+            )
+    return restored
 
 
 def version(name: str) -> int:
