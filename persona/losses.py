@@ -80,7 +80,8 @@ class Weighing:
     RESTORING = 1.5
     """GradNorm's alpha, as in its paper: how much larger the gradients of slow tasks may be."""
     RATE = 0.025
-    """Step of GradNorm's factors, from its paper."""
+    """Step of the logarithm of GradNorm's factors. Its paper steps the factors themselves, which
+    cannot meet gradients a hundred times apart."""
 
     def __init__(self, methods: Sequence[str], weights: Sequence[tuple[float, float, float]]):
         if unknown := set(methods) - set(WEIGHINGS):
@@ -129,8 +130,7 @@ class Weighing:
         pace = pace / (pace.sum(dim=1, keepdim=True) / tasks)
         scaled = self._factors * norms
         wanted = scaled.sum(dim=1, keepdim=True) / tasks * pace**self.RESTORING
-        # The gradient of |scaled - wanted| with respect to the factors, `wanted` held constant.
-        step = self.RATE * torch.sign(scaled - wanted) * norms / norms.mean(dim=1, keepdim=True)
-        factors = (self._factors - step).clamp(min=1e-3)
+        # Down the gradient of |scaled - wanted|, `wanted` held constant: its sign is enough.
+        factors = self._factors * torch.exp(-self.RATE * torch.sign(scaled - wanted))
         factors = factors * tasks / torch.where(asked, factors, 0).sum(dim=1, keepdim=True)
         self._factors = torch.where(self._normed & asked, factors, 1)
