@@ -154,7 +154,7 @@ def _groups(
         clips, total = own.sum(axis=1)
         row = {"group": name, "clips": int(clips), "speakers": present.sum(),
                "value": total / clips}  # fmt: skip
-        if present.sum() >= FEWEST:
+        if present.sum() >= FEWEST and rest[0].any():
             drawn = evaluation.resample(present.sum()) @ own[:, present].T
             row["low"], row["high"] = np.quantile(drawn[:, 1] / drawn[:, 0], [0.025, 0.975])
             shared = present & (rest[0] > 0)
@@ -279,14 +279,13 @@ def together(counts: np.ndarray) -> pd.DataFrame:
 
 def _together(weights: np.ndarray, counts: np.ndarray) -> dict[str, np.ndarray]:
     cells = np.einsum("bs,stnp->btnp", weights, counts)
-    # An emotion nobody acted, or nobody got wrong, has nothing to share: 0 / 1, not 0 / 0.
-    clips = np.maximum(cells.sum(axis=(2, 3)), 1e-9)
+    clips = cells.sum(axis=(2, 3))
     network, people, both = (
         np.einsum(f"{subscripts}->bt", cells) for subscripts in ("bttp", "btnt", "bttt")
     )
     neither = clips - network - people + both
-    chance_neither = (clips - network) * (clips - people) / clips
-    chance_both = network * people / clips
+    chance_neither = _over((clips - network) * (clips - people), clips)
+    chance_both = _over(network * people, clips)
 
     def share(part: np.ndarray) -> np.ndarray:
         return part.sum(axis=1) / clips.sum(axis=1)
@@ -296,10 +295,8 @@ def _together(weights: np.ndarray, counts: np.ndarray) -> dict[str, np.ndarray]:
     wrong = cells * _WRONG
     each, other = wrong.sum(axis=3), wrong.sum(axis=2)
     same = np.einsum("btii->b", wrong)
-    chance_same = ((each * other).sum(axis=2) / np.maximum(wrong.sum(axis=(2, 3)), 1e-9)).sum(
-        axis=1
-    )
-    all_wrong = np.maximum(wrong.sum(axis=(1, 2, 3)), 1e-9)
+    chance_same = _over((each * other).sum(axis=2), each.sum(axis=2)).sum(axis=1)
+    all_wrong = each.sum(axis=(1, 2))
     return {
         "network right": p,
         "listeners right": q,
@@ -311,9 +308,9 @@ def _together(weights: np.ndarray, counts: np.ndarray) -> dict[str, np.ndarray]:
         "neither, beyond independence": share(neither - chance_neither),
         "kappa of being right": _kappa(agreement, p * q + (1 - p) * (1 - q)),
         "kappa within emotions": _kappa(agreement, share(chance_both + chance_neither)),
-        "same answer, of those both got wrong": same / all_wrong,
-        "same answer, were they independent": chance_same / all_wrong,
-        "same answer, beyond independence": (same - chance_same) / all_wrong,
+        "same answer, of those both got wrong": _over(same, all_wrong),
+        "same answer, were they independent": _over(chance_same, all_wrong),
+        "same answer, beyond independence": _over(same - chance_same, all_wrong),
     }
 
 
@@ -323,7 +320,12 @@ _WRONG = np.array(
 
 
 def _kappa(observed: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    return (observed - expected) / np.maximum(1 - expected, 1e-9)
+    return _over(observed - expected, 1 - expected)
+
+
+def _over(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """`part / whole`, and 0 where there is nothing to share out."""
+    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 1e-12)
 
 
 def confusions(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
