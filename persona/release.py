@@ -21,7 +21,7 @@ from persona.provenance import software
 if TYPE_CHECKING:
     from persona.training import Settings
 
-DEFAULT = ("dvector", "mfcc")
+DEFAULT = ("dvector", "mfcc_delta")
 """Feature tables of the model that ships."""
 
 SEEDS = 5
@@ -126,6 +126,13 @@ def describe(said: pd.DataFrame, clips: pd.DataFrame) -> dict[str, Any]:
     metrics = _metrics(said, clips)
     constant = evaluation.evaluate(evaluation.constant(clips, "speaker-disjoint"), clips)
     ages, hours = clips["age"], clips["seconds"].sum() / 3600
+    interval = {
+        "level": LEVEL,
+        "half_width": _rounded(half_width(residuals, rows["speaker"].to_numpy(), LEVEL)),
+        "method": "split-conformal over speakers (Lee, Barber and Willett 2023) from "
+        "out-of-fold residuals; the lower limit is 0 where it would be below",
+        **coverage(residuals, rows),
+    }
     return {
         "data": {
             "corpus": "CREMA-D (Cao et al. 2014), policy clean",
@@ -147,14 +154,8 @@ def describe(said: pd.DataFrame, clips: pd.DataFrame) -> dict[str, Any]:
             },
             "constant": {name: _rounded(value) for name, value in constant["value"].items()},
         },
-        "age_interval": {
-            "level": LEVEL,
-            "half_width": _rounded(half_width(residuals, rows["speaker"].to_numpy(), LEVEL)),
-            "method": "split-conformal over speakers (Lee, Barber and Willett 2023) from "
-            "out-of-fold residuals; the lower limit is 0 where it would be below",
-            **coverage(residuals, rows),
-        },
-        "limits": _limits(metrics, constant, clips),
+        "age_interval": interval,
+        "limits": _limits(metrics, constant, interval, clips),
         "uses": {"intended": list(INTENDED), "refused": list(REFUSED)},
     }
 
@@ -181,21 +182,18 @@ def coverage(residuals: np.ndarray, rows: pd.DataFrame) -> dict[str, Any]:
     rows : columns `fold`, `speaker`, `gender`, `age_is`. Speakers count alike, whatever their
     number of clips; the interval is a 95 % bootstrap over speakers.
     """
-    inside = np.zeros(len(rows), bool)
+    speakers, inside = rows["speaker"].to_numpy(), np.zeros(len(rows), bool)
     for fold in rows["fold"].unique():
-        ours = (rows["fold"] == fold).to_numpy()
-        others = rows.loc[~ours, "speaker"]
-        own = rows.loc[ours, "speaker"]
-        calibration = rows["speaker"].isin(set(others) - set(own)).to_numpy()
-        width = half_width(residuals[calibration], rows["speaker"].to_numpy()[calibration], LEVEL)
-        inside[ours] = residuals[ours] <= width
-    per_speaker = pd.Series(inside).groupby(rows["speaker"].to_numpy()).mean().to_numpy()
+        tested = (rows["fold"] == fold).to_numpy()
+        width = half_width(residuals[~tested], speakers[~tested], LEVEL)
+        inside[tested] = residuals[tested] <= width
+    per_speaker = pd.Series(inside).groupby(speakers).mean().to_numpy()
     weights = evaluation.resample(len(per_speaker))
     drawn = weights @ per_speaker / weights.sum(axis=1)
     low, high = np.quantile(drawn, [0.025, 0.975])
     by_group = {}
     for name, group in _groups(rows.assign(age=rows["age_is"])):
-        own = pd.Series(inside[group.index]).groupby(group["speaker"].to_numpy()).mean()
+        own = pd.Series(inside[group.index]).groupby(speakers[group.index]).mean()
         by_group[name] = _rounded(own.mean())
     achieved = {"value": per_speaker.mean(), "low": low, "high": high}
     return {
@@ -216,15 +214,20 @@ def _groups(clips: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 def _metrics(said: pd.DataFrame, clips: pd.DataFrame) -> dict[str, dict[str, float]]:
     scored = evaluation.evaluate(said[said["clip"].isin(clips["clip"])], clips)
     return {
-        metric: {column: _rounded(scored.loc[metric, column]) for column in scored.columns}
+        metric: {bound: _rounded(scored[bound][metric]) for bound in ("value", "low", "high")}
         for metric in evaluation.METRICS
     }
 
 
 def _limits(
-    metrics: dict[str, dict[str, float]], constant: pd.DataFrame, clips: pd.DataFrame
+    metrics: dict[str, dict[str, float]],
+    constant: pd.DataFrame,
+    interval: dict[str, Any],
+    clips: pd.DataFrame,
 ) -> list[str]:
     age, anyone = metrics["age_rmse"], constant["value"]["age_rmse"]
+    of_groups = interval["coverage_of_groups"]
+    worst = min(of_groups, key=of_groups.get)
     worth = "no better than" if age["high"] >= anyone else "better than"
     return [
         f"Emotions are acted: {clips['speaker'].nunique()} actors say twelve sentences in English "
@@ -233,6 +236,8 @@ def _limits(
         f"{metrics['emotion_accuracy']['value']:.0%} of clips.",
         f"Age is {worth} saying the mean age to everyone: the error is {age['value']:.1f} years "
         f"(RMSE) against {anyone:.1f}.",
+        f"The age interval holds for {interval['coverage']['value']:.0%} of clips overall, but for "
+        f"{of_groups[worst]:.0%} of those of actors {worst}.",
         f"The actors were {clips['age'].min()} to {clips['age'].max()} years old; children and "
         "older people were not heard.",
         "Gender is the binary sex that the actors stated; people outside of it were not heard.",
