@@ -1,13 +1,16 @@
 """Plots of the chapters beyond the paper. Each returns a figure readable without colour."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from persona import evaluation
 from persona.corpora import EMOTIONS
+from persona.evaluation import Sums
 from persona.figures import ACCENT, INK, PALE, _subplots
+from persona.tables import MEASURES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -101,4 +104,19 @@ def conditions(table: pd.DataFrame, headings: Mapping[str, str]) -> "Figure":
         axis.grid(axis="x", alpha=0.3)
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
+    return figure
+
+
+def sections(results: Mapping[str, Sums], names: Sequence[str]) -> "Figure":
+    """Every variant's three measures with 95 % intervals; `names` are "SECTION: VARIANT"."""
+    figure, axes = _subplots(1, len(MEASURES), 11, 0.3 * len(names) + 0.8)
+    markers = dict(zip(dict.fromkeys(name.split(": ")[0] for name in names), "os^D", strict=False))
+    for axis, (metric, (heading, factor, _)) in zip(axes[0], MEASURES.items(), strict=True):
+        for y, name in enumerate(names):
+            value, low, high = factor * evaluation.score(results[name]).loc[metric].to_numpy()
+            axis.plot([low, high], [y, y], color=PALE, linewidth=4)
+            axis.plot(value, y, markers[name.split(": ")[0]], color=INK)
+        axis.set(title=heading, yticks=range(len(names)), ylim=(len(names) - 0.5, -0.5))
+        axis.set_yticklabels(names if axis is axes[0, 0] else [])
+        axis.grid(axis="x", alpha=0.3)
     return figure
