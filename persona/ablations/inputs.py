@@ -14,8 +14,9 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from persona import audio, corpora, evaluation, features, study, tables, training
+from persona import audio, corpora, evaluation, features, tables, training
 from persona.ablations import SEEDS, Variant, run
+from persona.ablations._paired import DRAWS, differences
 from persona.evaluation import Sums
 from persona.folds import Split
 from persona.model import Network, Prediction
@@ -123,36 +124,37 @@ def shown(counts: Mapping[str, Sums], section: str = "") -> pd.DataFrame:
     return pd.DataFrame(rows).T
 
 
-def compared(counts: Mapping[str, Sums], section: str) -> pd.DataFrame:
+def compared(counts: Mapping[str, Sums], section: str, draws: int = DRAWS) -> pd.DataFrame:
     """The planned comparisons of a section (`pairs`), Holm-corrected over all of its rows."""
     planned: dict[tuple[str, ...], tuple[str, str]] = {
         (first.removeprefix(f"{section}: "), second.removeprefix(f"{section}: ")): (first, second)
         for first, second in pairs(section)
     }
-    return study.differences(counts, planned).rename_axis(["first", "minus", "measure"])
+    table = differences(counts, planned, draws)
+    return table.rename_axis(["first", "minus", "measure"])
 
 
-def in_short(counts: Mapping[str, Sums]) -> str:
-    """The chapter's closing sentence."""
+def in_short(counts: Mapping[str, Sums], scaling: pd.DataFrame, pooling: pd.DataFrame) -> str:
+    """The chapter's closing sentence, from the results and two tables of `compared`."""
     accuracy = {
         name: float(evaluation.score(counts[f"fusion: {name}"])["value"]["emotion_accuracy"])
         for name in FUSIONS
     }
     best = max(accuracy, key=accuracy.__getitem__)
     single = max((name for name in FUSIONS if "+" not in name), key=accuracy.__getitem__)
-    gain = 100 * (accuracy[best] - accuracy[single])
     return (
-        f"on unseen speakers the best input is {best}, {gain:.1f} points of emotion accuracy above "
+        f"on unseen speakers the best input is {best}, "
+        f"{100 * (accuracy[best] - accuracy[single]):.1f} points of emotion accuracy above "
         f"{single}, the best by itself; an unscaled input gets "
-        f"{_change(compared(counts, 'scaling'), 'not scaled', 'mean and deviation')} of the "
-        "emotions right than a scaled one, and MFCC deviations besides means "
-        f"{_change(compared(counts, 'pooling'), 'mean and deviation', 'mean')}."
+        f"{_change(scaling, 'not scaled', 'mean and deviation')} of the emotions right than a "
+        "scaled one, and MFCC deviations besides means "
+        f"{_change(pooling, 'mean and deviation', 'mean')}."
     )
 
 
 def _change(table: pd.DataFrame, first: str, second: str) -> str:
     row = table.loc[[(first, second, "emotion %")]].iloc[0]
-    doubt = "" if row["p, corrected"] < 0.05 else " (which may be chance)"
+    doubt = "" if row["p_holm"] < 0.05 else " (which may be chance)"
     more = "more" if row["difference"] > 0 else "fewer"
     return f"{abs(row['difference']):.1f} points {more}{doubt}"
 

@@ -21,7 +21,18 @@ import numpy as np
 import pandas as pd
 import torch
 
-from persona import audio, corpora, evaluation, features, folds, paths, predictions, training
+from persona import (
+    audio,
+    corpora,
+    evaluation,
+    features,
+    folds,
+    paths,
+    predictions,
+    tables,
+    training,
+)
+from persona.ablations._paired import DRAWS, differences
 from persona.audio import RATE
 from persona.errors import CorpusError
 from persona.evaluation import Sums
@@ -418,6 +429,7 @@ TRAINED = {
 """The networks of the degraded tests, and what tables call them."""
 
 ELSEWHERE = {
+    "constant": "ignores the voice",
     "clean": "trained on clean clips",
     "augmented": "and on degraded copies",
     "clean, adapted": "trained on clean clips, input standardised on EmoDB",
@@ -522,7 +534,75 @@ def _elsewhere(
         "augmented": (networks["augmented"][0], fewer),
         "egemaps": (trained("+".join(tables))[0], more),
     }
-    return {
-        name: tested_elsewhere(*heard[name.split(",")[0]], clips, adapted="adapted" in name)
-        for name in ELSEWHERE
+    known = corpora.clips()
+    ignoring = evaluation.constant(known, "speaker-disjoint").iloc[[0] * len(clips)]
+    counts = {"constant": evaluation.sums(ignoring.assign(clip=clips["clip"].to_numpy()), clips)}
+    for name in list(ELSEWHERE)[1:]:
+        network, embeddings = heard[name.split(",")[0]]
+        counts[name] = tested_elsewhere(network, embeddings, clips, adapted="adapted" in name)
+    return counts
+
+
+def measured(counts: Mapping[str, Sums], networks: Sequence[str]) -> pd.DataFrame:
+    """Every condition's measures: `condition`, `trained`, `metric`, `value`, `low`, `high`.
+
+    networks : keys of `TRAINED`.
+    """
+    rows = []
+    for condition in map(lambda c: label(*c), CONDITIONS):
+        for network in networks:
+            scores = evaluation.score(counts[f"{network} | {condition}"])
+            for metric in tables.MEASURES:
+                value, low, high = scores.loc[metric]
+                rows.append([condition, TRAINED[network], metric, value, low, high])
+    columns = ["condition", "trained", "metric", "value", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def costs(counts: Mapping[str, Sums], network: str = "clean", draws: int = DRAWS) -> pd.DataFrame:
+    """Every condition minus the clips as recorded, for the same networks; see `differences`."""
+    recorded, *others = (label(*condition) for condition in CONDITIONS)
+    pairs: dict[tuple[str, ...], tuple[str, str]] = {
+        (other,): (f"{network} | {other}", f"{network} | {recorded}") for other in others
     }
+    return differences(counts, pairs, draws).rename_axis(["condition", "measure"])
+
+
+def gains(
+    counts: Mapping[str, Sums],
+    network: str = "augmented",
+    against: str = "clean",
+    kinds: Sequence[str] = (),
+    draws: int = DRAWS,
+) -> pd.DataFrame:
+    """Networks minus others under the same condition; see `differences`.
+
+    kinds : of degradation, all of them if empty.
+    """
+    names = [label(kind, amount) for kind, amount in CONDITIONS if not kinds or kind in kinds]
+    pairs: dict[tuple[str, ...], tuple[str, str]] = {
+        (name,): (f"{network} | {name}", f"{against} | {name}") for name in names
+    }
+    return differences(counts, pairs, draws).rename_axis(["condition", "measure"])
+
+
+def elsewhere(counts: Mapping[str, Sums]) -> pd.DataFrame:
+    """EmoDB's table: measures with intervals over its ten speakers, a row per network."""
+    shown = {
+        "emotion_accuracy": ("emotion %", 100, 1), "emotion_uar": ("emotion UAR %", 100, 1),
+        "gender_accuracy": ("gender %", 100, 1), "age_rmse": ("age RMSE, years", 1, 1),
+        "age_mae": ("age MAE, years", 1, 1),
+    }  # fmt: skip
+    rows = {}
+    for name, heading in ELSEWHERE.items():
+        scores = evaluation.score(counts[name])
+        rows[heading] = {
+            column: _with_interval(factor * scores.loc[metric].to_numpy(), digits)
+            for metric, (column, factor, digits) in shown.items()
+        }
+    return pd.DataFrame(rows).T
+
+
+def _with_interval(numbers: np.ndarray, digits: int) -> str:
+    value, low, high = (f"{number:.{digits}f}" for number in numbers)
+    return f"{value} [{low}, {high}]"
