@@ -88,7 +88,7 @@ class Weighing:
             raise PersonaError(
                 f"There is no weighing {unknown.pop()!r}; choose from {', '.join(WEIGHINGS)}."
             )
-        self.weights = torch.tensor(weights)
+        self.weights = torch.tensor(weights, dtype=torch.float32)
         self._uncertain = torch.tensor([[method == "uncertainty"] for method in methods])
         self._normed = torch.tensor([[method == "gradnorm"] for method in methods])
         self._log_variance = nn.Parameter(torch.zeros_like(self.weights))
