@@ -26,6 +26,9 @@ AGE_HEADS = ("number", "distribution", "ordinal")
 BINS = torch.arange(15.0, 81.0, 5.0)
 """Ages in years that a distribution head weighs and between which an ordinal head ranks."""
 
+OUTLIER = 5.0
+"""Deviations from the training mean beyond which an input is taken for this far."""
+
 SCALINGS = ("standard", "none", "range", "robust")
 
 
@@ -111,6 +114,7 @@ class Network(nn.Module):
 
     mean: Tensor
     scale: Tensor
+    limit: Tensor
     age_mean: Tensor
     age_scale: Tensor
 
@@ -147,6 +151,7 @@ class Network(nn.Module):
             self.thresholds = nn.Parameter(easy_to_hard.expand(self.models, 1, -1).clone())
         self.register_buffer("mean", torch.zeros(self.models, 1, dimension))
         self.register_buffer("scale", torch.ones(self.models, 1, dimension))
+        self.register_buffer("limit", torch.full((self.models, 1, 1), torch.inf))
         self.register_buffer("age_mean", torch.zeros(self.models, 1))
         self.register_buffer("age_scale", torch.ones(self.models, 1))
 
@@ -159,17 +164,20 @@ class Network(nn.Module):
         scaling : "standard" (mean, standard deviation), "none", "range" (smallest value and
             range) or "robust" (median, interquartile range).
         Dimensions that do not vary (a d-vector has dead ones) are centred and left at their scale.
+        Standardised values are limited to `OUTLIER` deviations: a dimension that is nearly dead in
+        training can be 80 deviations away in a test clip, and the age head would say 300 years.
         """
         location, scale = _location_and_scale(embeddings, scaling)
         self.mean[model] = location
         self.scale[model] = torch.where(scale > 1e-6, scale, 1.0)
+        self.limit[model] = OUTLIER if scaling in ("standard", "robust") else torch.inf
         if ages is not None:
             self.age_mean[model] = ages.mean()
             self.age_scale[model] = ages.std(correction=0)
 
     def forward(self, x: Tensor) -> Output:
         """Embeddings of shape (M, B, dimension), or (B, dimension) for all alike, to logits."""
-        x = (x - self.mean) / self.scale
+        x = ((x - self.mean) / self.scale).clamp(-self.limit, self.limit)
         if self.convolutions:
             x = x.transpose(0, 1)
             batch = len(x)
