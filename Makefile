@@ -54,6 +54,10 @@ features: $(INSTALLED)  ## extract the shipped feature tables again, from the do
 ablations: $(INSTALLED)  ## recompute the results behind the ablation chapters (resumes)
 	$(BIN)/python -m persona.ablations
 
+results: study  ## make the results of the last study the ones that ship, and the README's table
+	$(BIN)/python -c "from persona import corpora, study; study.grid().ship(corpora.clips())"
+	$(BIN)/python -m persona.readme
+
 lint: $(INSTALLED)  ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

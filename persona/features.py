@@ -152,26 +152,15 @@ def extract(
     folder = out.with_name(f"{out.stem}-{fingerprint[:12]}.parts")
     folder.mkdir(parents=True, exist_ok=True)
     parts = {folder / f"{i:06d}.npz": clips[i : i + PART] for i in range(0, len(clips), PART)}
-    waiting = {part: names for part, names in parts.items() if not part.exists()}
-    jobs = min(jobs or os.cpu_count() or 1, max(1, len(waiting)))
-    with (
-        tqdm(total=len(clips), desc=out.stem, unit="clip") as bar,
-        # Not forked: a forked copy of torch's or OpenMP's threads can hang.
-        ProcessPoolExecutor(
-            jobs, get_context("spawn"), _start, (representation, parameters)
-        ) as pool,
-    ):
-        bar.update(len(clips) - sum(map(len, waiting.values())))
-        futures = [
-            pool.submit(_embed_part, part, {name: files[name] for name in names})
-            for part, names in waiting.items()
-        ]
-        try:
-            for future in as_completed(futures):
-                bar.update(future.result())
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    waiting = [
+        (part, {clip: files[clip] for clip in names})
+        for part, names in parts.items()
+        if not part.exists()
+    ]
+    with tqdm(total=len(clips), desc=out.stem, unit="clip") as bar:
+        bar.update(len(clips) - sum(len(names) for _, names in waiting))
+        for finished in _embed_parts(waiting, jobs, representation, parameters):
+            bar.update(finished)
     bad = _assemble(out, list(parts), {**made_by, **_software()})
     shutil.rmtree(folder)
     return bad
@@ -181,12 +170,39 @@ def _software() -> dict[str, Any]:
     return {"software": software(*LIBRARIES)}
 
 
-def _start(representation: str, parameters: dict[str, Any]) -> None:
+def _embed_parts(
+    waiting: list[tuple[Path, dict[str, Path]]],
+    jobs: int | None,
+    representation: str,
+    parameters: dict[str, Any],
+) -> Iterator[int]:
+    """Write all parts, yielding how many clips each took; one job runs in this process."""
+    jobs = min(jobs or os.cpu_count() or 1, len(waiting))
+    if jobs <= 1:
+        _start(representation, parameters)
+        yield from (_embed_part(*part) for part in waiting)
+        return
+    given = (representation, parameters)
+    # Not forked: a forked copy of torch's or OpenMP's threads can hang.
+    with ProcessPoolExecutor(jobs, get_context("spawn"), _start_worker, given) as pool:
+        futures = [pool.submit(_embed_part, *part) for part in waiting]
+        try:
+            yield from (future.result() for future in as_completed(futures))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _start_worker(representation: str, parameters: dict[str, Any]) -> None:
     """Give a worker its representation, and one thread: the processes share the cores."""
-    global _representation
     import torch
 
     torch.set_num_threads(1)
+    _start(representation, parameters)
+
+
+def _start(representation: str, parameters: dict[str, Any]) -> None:
+    global _representation
     _representation = representations.load(representation, **parameters)
 
 

@@ -116,11 +116,12 @@ def differences(
             continue
         paired = evaluation.difference(results[first], results[second])
         for metric, (heading, factor, digits) in MEASURES.items():
-            value, low, high = factor * paired.loc[metric, ["difference", "low", "high"]].to_numpy()
+            value, low, high, p = paired.loc[metric].to_numpy()
+            value, low, high = factor * value, factor * low, factor * high
             rows[(*label, heading)] = {
-                "difference": round(value, digits),
+                "difference": round(float(value), digits),
                 "95 % interval": f"[{low:.{digits}f}, {high:.{digits}f}]",
-                "p": paired.loc[metric, "p"],
+                "p": p,
             }
     table = pd.DataFrame(rows).T
     if len(table):

@@ -1,0 +1,33 @@
+"""The README says what the results say, and names commands that exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from persona import cli, readme
+
+ROOT = Path(__file__).resolve().parent.parent
+TEXT = (ROOT / "README.md").read_text()
+
+
+def test_the_headline_table_is_the_one_the_results_give():
+    assert readme.filled(TEXT) == TEXT, "run `make results`"
+
+
+def test_a_table_that_someone_edited_would_be_noticed():
+    number = re.search(r"\d\d\.\d \[", TEXT.split("<!-- headline")[1])
+    edited = TEXT.replace(number[0], "99.9 [", 1)
+    assert edited != TEXT and readme.filled(edited) == TEXT
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"make ([a-z]+)", TEXT)) - {"it"}))
+def test_every_make_target_it_names_exists(target):
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", sorted(set(re.findall(r"persona ((?:corpus )?[a-z]+) ", TEXT))))
+def test_every_persona_command_it_names_exists(command, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([*command.split(), "--help"])
+    assert stopped.value.code == 0
