@@ -45,6 +45,9 @@ book: $(EXECUTED)  ## write the book from the executed notebooks
 lab: $(INSTALLED)  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks
 
+app: $(INSTALLED)  ## try it on your own recordings, in a browser on this machine
+	$(BIN)/voila notebooks/13_app.ipynb
+
 corpus: $(INSTALLED)  ## download CREMA-D (0.6 GB)
 	$(BIN)/persona corpus fetch
 

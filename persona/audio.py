@@ -125,7 +125,7 @@ class Reader:
             if isinstance(source, tuple):
                 self._open_waveform(source)
             else:
-                self._open_file(source, _limit() if max_bytes is None else max_bytes)
+                self._open_file(source, limit() if max_bytes is None else max_bytes)
             self._check_format()
         except BaseException:
             self._resources.close()
@@ -338,7 +338,8 @@ class Reader:
         return AudioError(f"{subject} {problem}.")
 
 
-def _limit() -> float:
+def limit() -> float:
+    """Largest file read, in bytes: PERSONA_MAX_MB of the environment, else `MAX_BYTES`."""
     stated = os.environ.get("PERSONA_MAX_MB") or MAX_BYTES / 1e6
     try:
         limit = float(stated) * 1e6
