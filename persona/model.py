@@ -175,9 +175,13 @@ class Network(nn.Module):
             self.age_mean[model] = ages.mean()
             self.age_scale[model] = ages.std(correction=0)
 
+    def standardised(self, x: Tensor) -> Tensor:
+        """Embeddings of shape (M, B, dimension) or (B, dimension) as the first layer sees them."""
+        return ((x - self.mean) / self.scale).clamp(-self.limit, self.limit)
+
     def forward(self, x: Tensor) -> Output:
         """Embeddings of shape (M, B, dimension), or (B, dimension) for all alike, to logits."""
-        x = ((x - self.mean) / self.scale).clamp(-self.limit, self.limit)
+        x = self.standardised(x)
         if self.convolutions:
             x = x.transpose(0, 1)
             batch = len(x)

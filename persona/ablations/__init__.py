@@ -1,7 +1,7 @@
 """Studies of one question each: variants of the network, trained alike and compared by speaker.
 
 A study is a module of this package with a function `make(jobs)` that computes its results table.
-Most list `Variant`s and hand them to `run`; `compare` then tests one variant against another.
+Most list `Variant`s and hand them to `run`.
 """
 
 import ast
@@ -11,7 +11,7 @@ import json
 import os
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, fields
 from functools import partial
@@ -27,7 +27,7 @@ from tqdm import tqdm
 from persona import corpora, evaluation, features, folds, paths, predictions, training
 from persona.evaluation import Sums
 from persona.folds import Split
-from persona.model import HIDDEN, Prediction
+from persona.model import HIDDEN, Network, Prediction
 from persona.provenance import software
 from persona.training import Fit, Settings, Targets
 
@@ -151,23 +151,12 @@ def results(study: str) -> dict[str, Sums]:
     return evaluation.read_sums(table(study))
 
 
-def compare(
-    counts: Mapping[str, Sums],
-    pairs: Iterable[tuple[str, str]],
-    metrics: Sequence[str] = ("emotion_accuracy", "gender_accuracy", "age_rmse"),
-) -> pd.DataFrame:
-    """Paired differences `first - second`, by a bootstrap over speakers.
-
-    Returns one row per pair and metric: `first`, `second`, `metric`, `difference`, its 95 %
-    interval `low` and `high`, `p`, and `p_holm`, corrected for all rows of the table.
-    """
-    rows = []
-    for first, second in pairs:
-        tested = evaluation.difference(counts[first], counts[second]).loc[list(metrics)]
-        rows.append(tested.rename_axis("metric").reset_index().assign(first=first, second=second))
-    frame = pd.concat(rows, ignore_index=True)
-    frame["p_holm"] = evaluation.holm(frame["p"])
-    return frame[["first", "second", "metric", "difference", "low", "high", "p", "p_holm"]]
+def standardised(embeddings: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Embeddings as a network trained on `rows` sees them: for estimators that take its place."""
+    network = Network(embeddings.shape[1], "fcn", [0])
+    inputs = torch.from_numpy(embeddings)
+    network.standardise(0, inputs[torch.as_tensor(rows)], None)
+    return network.standardised(inputs)[0].numpy()
 
 
 def in_processes(title: str, tasks: Sequence[tuple[Any, ...]], jobs: int | None = None) -> list:

@@ -6,7 +6,7 @@ from typing import Any
 from persona.ablations import SEEDS, Variant, run
 from persona.training import Settings
 
-REPRESENTATION = "mfcc+dvector+egemaps"
+REPRESENTATION = "mfcc"
 PLAIN = "standardised age, plain sum"
 WEIGHINGS: dict[str, dict[str, Any]] = {
     "age in years, plain sum": {"recipe": "literal"},

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from persona import corpora, evaluation, features, folds, predictions
-from persona.ablations import SEEDS, Variant, in_processes, run, table
+from persona.ablations import SEEDS, Variant, in_processes, run, standardised, table
 from persona.corpora import EMOTIONS, GENDERS
 from persona.evaluation import Sums
 from persona.folds import PROTOCOLS, Split
@@ -18,7 +18,7 @@ from persona.model import Prediction
 from persona.provenance import software
 from persona.training import Settings
 
-REPRESENTATIONS = ("mfcc", "egemaps", "dvector", "mfcc+dvector+egemaps")
+REPRESENTATIONS = ("mfcc", "egemaps", "dvector")
 NETWORK, INVENTED = "network", "network, invented ages and genders"
 NEAREST, RECOGNISED = "age of the nearest speaker", "age of the recognised speaker"
 KINDS = (NETWORK, INVENTED, NEAREST, RECOGNISED)
@@ -96,9 +96,8 @@ def invented(clips: pd.DataFrame) -> pd.DataFrame:
 
 def nearest(embeddings: np.ndarray, clips: pd.DataFrame, split: Split, seed: int) -> Prediction:
     """Age and gender of the training speaker whose mean embedding is nearest by cosine."""
-    known = embeddings[split.train]
-    scale = np.maximum(known.std(axis=0), 1e-6)
-    known, asked = ((part - known.mean(axis=0)) / scale for part in (known, embeddings[split.test]))
+    inputs = standardised(embeddings, split.train)
+    known, asked = inputs[split.train], inputs[split.test]
     people = clips["speaker"].to_numpy()[split.train]
     names, person = np.unique(people, return_inverse=True)
     centres = np.zeros((len(names), known.shape[1]))
@@ -118,11 +117,10 @@ def identify(embeddings: np.ndarray, clips: pd.DataFrame, split: Split) -> np.nd
 
     # Shrunk, because a speaker has few clips and some dimensions never vary.
     probe = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
-    varies = embeddings[split.train].std(axis=0) > 1e-6
-    known, asked = embeddings[split.train][:, varies], embeddings[split.test][:, varies]
-    centre, scale = known.mean(axis=0), known.std(axis=0)
-    probe.fit((known - centre) / scale, clips["speaker"].to_numpy()[split.train])
-    return probe.predict((asked - centre) / scale)
+    inputs = standardised(embeddings, split.train)
+    inputs = inputs[:, inputs[split.train].std(axis=0) > 0]
+    probe.fit(inputs[split.train], clips["speaker"].to_numpy()[split.train])
+    return probe.predict(inputs[split.test])
 
 
 def _as_of(clips: pd.DataFrame, speakers: np.ndarray) -> Prediction:

@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 
 from persona import features
-from persona.ablations import SEEDS, Variant, run
+from persona.ablations import SEEDS, Variant, run, standardised
 from persona.corpora import EMOTIONS, GENDERS
 from persona.folds import Split
 from persona.model import CHANNELS, HIDDEN, KERNEL, Prediction
@@ -99,24 +99,22 @@ def kernel(embeddings: np.ndarray, clips: pd.DataFrame, split: Split, seed: int)
 
 
 def _three(classifier, regressor, embeddings, clips, split) -> Prediction:  # type: ignore[no-untyped-def]
-    """Standardise, fit one estimator per task on the training rows, and ask about the test rows.
+    """Fit one estimator per task on the training rows and ask about the test rows.
 
-    Age is standardised as in the network's balanced recipe. Classifiers answer with certainty.
+    Input and age are standardised as for the network. Classifiers answer with certainty.
     """
     from sklearn.compose import TransformedTargetRegressor
-    from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    known, asked = embeddings[split.train], embeddings[split.test]
-    labels = clips.iloc[split.train]
+    inputs = standardised(embeddings, split.train)
+    known, asked, labels = inputs[split.train], inputs[split.test], clips.iloc[split.train]
 
     def said(task: str, names: tuple[str, ...]) -> torch.Tensor:
-        model = make_pipeline(StandardScaler(), classifier()).fit(known, labels[task])
-        return torch.tensor(pd.get_dummies(model.predict(asked)).reindex(
-            columns=list(names), fill_value=False
-        ).to_numpy(np.float32))  # fmt: skip
+        chosen = classifier().fit(known, labels[task]).predict(asked)
+        return torch.from_numpy(np.stack([chosen == name for name in names], 1).astype(np.float32))
 
     age = TransformedTargetRegressor(regressor(), transformer=StandardScaler())
-    age = make_pipeline(StandardScaler(), age).fit(known, labels["age"].to_numpy(float))
-    years = torch.tensor(age.predict(asked), dtype=torch.float32)
-    return Prediction(said("emotion", EMOTIONS), said("gender", GENDERS), years)
+    years = age.fit(known, labels["age"].to_numpy(float)).predict(asked)
+    return Prediction(
+        said("emotion", EMOTIONS), said("gender", GENDERS), torch.tensor(years, dtype=torch.float32)
+    )
