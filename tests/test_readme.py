@@ -15,6 +15,16 @@ def test_the_headline_table_is_the_one_the_results_give():
     assert readme.filled(TEXT) == TEXT, "run `make results`"
 
 
+def test_it_has_five_findings():
+    assert len(re.findall(r"^\d\. [A-Z]", TEXT.split("<!-- findings")[1], re.MULTILINE)) == 5
+
+
+def test_a_chapters_closing_sentence_is_its_last_one_in_short():
+    said = [{"data": {"text/markdown": ["**In short:** ", f"{i}."]}} for i in range(2)]
+    notebook = {"cells": [{"outputs": [said[0]]}, {"outputs": [said[1], {}]}, {"source": ""}]}
+    assert readme.closing_sentence(notebook) == "1."
+
+
 def test_a_table_that_someone_edited_would_be_noticed():
     number = re.search(r"\d\d\.\d \[", TEXT.split("<!-- headline")[1])
     edited = TEXT.replace(number[0], "99.9 [", 1)
