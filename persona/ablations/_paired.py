@@ -1,6 +1,6 @@
 """Many paired comparisons in one table, corrected together."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 
 import pandas as pd
 
@@ -44,13 +44,15 @@ def spread(table: pd.DataFrame) -> pd.DataFrame:
     """`differences` as it is printed: a column per measure, "*" where Holm's p is below 0.05."""
     digits = {heading: number for heading, _, number in MEASURES.values()}
     rows: dict[tuple[str, ...], dict[str, str]] = {}
-    for *label, heading in table.index:
-        row = table.loc[[(*label, heading)]].iloc[0]
+    for (*label, heading), row in zip(table.index, table.to_dict("records"), strict=True):
         rows.setdefault(tuple(label), {})[heading] = _cell(row, digits[heading])
-    index = pd.MultiIndex.from_tuples(rows, names=table.index.names[:-1])
+    if table.index.nlevels == 2:
+        index = pd.Index([label for (label,) in rows], name=table.index.names[0])
+    else:
+        index = pd.MultiIndex.from_tuples(rows, names=table.index.names[:-1])
     return pd.DataFrame(list(rows.values()), index=index)
 
 
-def _cell(row: pd.Series, digits: int) -> str:
+def _cell(row: Mapping[Hashable, float], digits: int) -> str:
     value, low, high = (f"{row[name]:+.{digits}f}" for name in ("difference", "low", "high"))
-    return f"{value} [{low}, {high}]" + "*" * (row["p_holm"] < 0.05)
+    return f"{value} [{low}, {high}]{'*' if row['p_holm'] < 0.05 else ''}"

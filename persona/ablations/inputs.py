@@ -299,9 +299,10 @@ def fit_layer_sum(
     optimiser = torch.optim.Adam(model.parameters(), settings.learning_rate)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimiser, settings.decay)
     rng = np.random.default_rng(seed)
+    steps = min(settings.steps, len(split.train))
     best, lowest, waited = deepcopy(model.state_dict()), np.inf, 0
     for _ in range(settings.epochs):
-        for rows in np.array_split(rng.permutation(split.train), settings.steps):
+        for rows in np.array_split(rng.permutation(split.train), steps):
             optimiser.zero_grad()
             model.losses(x[rows], Targets(*(labels[rows] for labels in targets))).backward()
             optimiser.step()
