@@ -311,18 +311,29 @@ def _folder(model: str | os.PathLike[str] | None, revision: str | None) -> Path:
 
 
 def _from_hub(name: str, revision: str | None) -> Path:
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import httpx
 
+    from persona.representations import _hub
+
+    def download(file: str, at: str | None, **where: bool) -> Path:
+        return Path(hf_hub_download(name, file, revision=at, **where))
+
     try:
-        card = Path(hf_hub_download(name, _CARD, revision=revision))
+        try:
+            # The download itself retries an unreachable host for half a minute; this asks once.
+            get_hf_file_metadata(hf_hub_url(name, _CARD, revision=revision))
+            kept_only = False
+        except httpx.TransportError:
+            kept_only = True  # what was downloaded before will do
+        card = download(_CARD, revision, local_files_only=kept_only)
         # Of the same commit, whatever happens to a branch meanwhile.
-        hf_hub_download(name, _WEIGHTS, revision=card.parent.name)
+        download(_WEIGHTS, card.parent.name, local_files_only=kept_only)
     except (OSError, httpx.HTTPError, HFValidationError) as error:
         raise ModelError(
-            f"The model {name} is no folder here and could not be had from the Hugging Face hub "
-            f"({type(error).__name__}): check its name, or download it where there is a network."
+            f"There is no folder {name}, and no model of that name could be had from the hub "
+            f"({_hub.reason(error, name, revision or 'main')}): check the name and the network."
         ) from error
     return card.parent
 

@@ -104,14 +104,14 @@ def _downloaded(name: str, model: str, revision: str, files: Sequence[str]) -> W
             command += f" --revision {revision}"
         raise WeightsError(
             f"The weights of {name} ({model}, revision {revision}) are not on this machine and "
-            f"could not be downloaded ({_reason(error, model, revision)}): run "
+            f"could not be downloaded ({reason(error, model, revision)}): run "
             f"`{command}` where there is a network, or place {_listed(files)} "
             f"by hand in {by_hand(model)}."
         ) from error
     return Weights(first.parent, commit)
 
 
-def _reason(error: Exception, model: str, revision: str) -> str:
+def reason(error: Exception, model: str, revision: str) -> str:
     from huggingface_hub import constants, errors
     from huggingface_hub.utils import httpx
 

@@ -1,0 +1,120 @@
+"""A headless Chromium, and the app served to it by Voilà and by JupyterLab on this machine."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+import soundfile
+
+ROOT = Path(__file__).resolve().parents[2]
+CLIP = ROOT / "data" / "examples" / "1018_IEO_HAP_HI.flac"
+PATIENCE = 180_000  # ms: a kernel that starts, imports and loads on a busy machine
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-device-for-media-stream",
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@contextmanager
+def serving(command: list[str], path: str, log: Path) -> Iterator[str]:
+    """Run a Jupyter server on a free port until the block ends; gives its address."""
+    with closing(socket.socket()) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", *command, f"--port={port}", "--no-browser"]
+    with log.open("wb") as output:
+        server = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
+        try:
+            _wait(port, server, log)
+            yield f"http://127.0.0.1:{port}{path}"
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def _wait(port: int, server: subprocess.Popen, log: Path) -> None:
+    until = time.monotonic() + PATIENCE / 1000
+    while time.monotonic() < until:
+        assert server.poll() is None, log.read_text()
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        except OSError:
+            time.sleep(0.5)
+    raise AssertionError(f"no answer from port {port}: {log.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    playwright = pytest.importorskip("playwright.sync_api")
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    if not path:
+        pytest.skip("no Chromium here: apt-get install chromium, or set CHROMIUM to its path")
+    microphone = f"--use-file-for-fake-audio-capture={_microphone()}"
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=path, args=[*FLAGS, microphone])
+        yield browser
+        browser.close()
+
+
+def _microphone() -> Path:
+    out = ROOT / "build" / "browser" / "microphone.wav"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    samples, rate = soundfile.read(CLIP)
+    soundfile.write(out, samples, rate, subtype="PCM_16")
+    return out
+
+
+@pytest.fixture(scope="session")
+def pictures() -> Path:
+    out = ROOT / "build" / "browser"
+    out.mkdir(parents=True, exist_ok=True)
+    return out
+
+
+@pytest.fixture(scope="session")
+def voila(pictures) -> Iterator[str]:
+    command = ["voila", "notebooks/13_app.ipynb", "--VoilaConfiguration.allow_theme_override=YES"]
+    with serving(command, "/", pictures / "voila.log") as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def recordings(tmp_path_factory) -> dict[str, Path]:
+    """A wav, an mp3, an odd name, a minute, a broken file."""
+    folder = tmp_path_factory.mktemp("recordings")
+    samples, rate = soundfile.read(CLIP)
+    files = {
+        "wav": folder / "hello.wav",
+        "mp3": folder / "hello.mp3",
+        "odd": folder / """"it's" <img src=x onerror=alert(1)> & co.wav""",
+        "large": folder / "large.wav",
+        "broken": folder / "broken.wav",
+    }
+    for key in ("wav", "mp3", "odd"):
+        soundfile.write(files[key], samples, rate)
+    several = [samples] * 90  # 3.5 minutes, 20 MB as stereo at 24 bits
+    with soundfile.SoundFile(files["large"], "w", rate, 2, "PCM_24") as large:
+        for part in several:
+            large.write(part[:, None].repeat(2, axis=1))
+    files["broken"].write_text("This is no audio, whatever its name says.\n")
+    return files

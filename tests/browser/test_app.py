@@ -1,0 +1,182 @@
+"""The app as someone without a keyboard, a mouse, or a large screen meets it."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from conftest import PATIENCE, serving
+
+pytest.importorskip("playwright.sync_api")
+from playwright.sync_api import Browser, Page, expect
+
+expect.set_options(timeout=PATIENCE)
+PRESS = {"name": "Make predictions"}
+
+
+@pytest.fixture
+def page(chromium: Browser, voila: str) -> Iterator[Page]:
+    opened = open_app(chromium, voila)
+    yield opened
+    opened.context.close()
+
+
+def open_app(chromium: Browser, address: str, **options) -> Page:
+    page = chromium.new_context(**options).new_page()
+    page.set_default_timeout(PATIENCE)
+    page.goto(address)
+    expect(page.locator("input[type=file]")).to_be_visible()
+    return page
+
+
+def choose(page: Page, *files) -> None:
+    page.locator("input[type=file]").set_input_files([str(file) for file in files])
+
+
+def press(page: Page) -> None:
+    page.get_by_role("button", **PRESS).click()
+
+
+def assert_three_answers(page: Page, which: int = 0) -> None:
+    section = page.locator(".persona section").nth(which)
+    emotions = "anger|disgust|fear|happy|neutral|sad"
+    expect(section.locator(".persona-emotion")).to_have_text(re.compile(rf"({emotions}) \d+%"))
+    expect(section.locator(".persona-gender")).to_have_text(re.compile(r"(fe)?male \d+%"))
+    expect(section.locator(".persona-age")).to_have_text(re.compile(r"\d+ years"))
+
+
+def test_nothing_can_be_predicted_before_there_is_audio(page):
+    expect(page.get_by_role("button", **PRESS)).to_be_disabled()
+
+
+def test_a_wav_an_mp3_a_broken_file_and_a_good_one_again(page, recordings, pictures):
+    choose(page, recordings["wav"], recordings["mp3"])
+    expect(page.get_by_label("Play hello.mp3")).to_be_visible()
+    press(page)
+    expect(page.locator(".persona section")).to_have_count(2)
+    assert_three_answers(page, 0)
+    assert_three_answers(page, 1)
+    page.screenshot(path=pictures / "light.png", full_page=True)
+
+    choose(page, recordings["broken"])
+    press(page)
+    sentence = page.get_by_role("alert")
+    expect(sentence).to_have_text(re.compile(r'^"broken\.wav" cannot be decoded.*\.$'))
+    page.screenshot(path=pictures / "broken.png", full_page=True)
+
+    choose(page, recordings["wav"])
+    press(page)
+    expect(page.locator(".persona section")).to_have_count(3)
+    assert_three_answers(page, 0)
+
+
+def test_a_name_with_markup_is_shown_and_never_interpreted(page, recordings, pictures):
+    dialogs = []
+    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    choose(page, recordings["odd"])
+    press(page)
+    assert_three_answers(page)
+    expect(page.locator(".persona section h3")).to_have_text(recordings["odd"].name)
+    expect(page.locator(".persona-name")).to_have_text(recordings["odd"].name)
+    assert not dialogs
+    assert page.locator(".persona img").count() == 0
+
+
+def test_20_mb_arrive_whole_and_have_a_timeline(page, recordings, pictures):
+    assert recordings["large"].stat().st_size > 19e6
+    choose(page, recordings["large"])
+    press(page)
+    assert_three_answers(page)
+    expect(page.locator(".persona section")).to_contain_text("3 min 27 s")
+    expect(page.get_by_label(re.compile("^happy over time"))).to_be_visible()
+    page.screenshot(path=pictures / "long.png", full_page=True)
+
+
+def test_keyboard_alone_records_and_predicts(page, pictures):
+    """Tab to Record, press it twice, Tab to the button, press it."""
+    page.context.grant_permissions(["microphone"])
+    tab_to(page, "Record")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text(re.compile("Recording, 2 of"))).to_be_visible()
+    page.screenshot(path=pictures / "recording.png")
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Play recording.wav")).to_be_visible()
+    expect(page.get_by_role("button", **PRESS)).to_be_enabled()
+    tab_to(page, "Make predictions")
+    page.keyboard.press("Enter")
+    assert_three_answers(page)
+
+
+def tab_to(page: Page, text: str) -> None:
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.textContent.trim()") == text:
+            return
+    raise AssertionError(f"Tab never reaches {text!r}")
+
+
+def test_a_microphone_that_is_refused_is_one_sentence(page):
+    page.get_by_role("button", name="Record").click()
+    expect(page.locator(".persona-said")).to_have_text(
+        re.compile("^The microphone was not allowed")
+    )
+
+
+def test_a_phone_of_390_px_needs_no_sideways_scrolling(chromium, voila, recordings, pictures):
+    page = open_app(chromium, voila, viewport={"width": 390, "height": 800})
+    choose(page, recordings["large"])
+    press(page)
+    assert_three_answers(page)
+    page.screenshot(path=pictures / "phone.png", full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.context.close()
+
+
+def test_dark_is_readable(chromium, voila, recordings, pictures):
+    page = open_app(chromium, f"{voila}?theme=dark")
+    choose(page, recordings["wav"])
+    press(page)
+    assert_three_answers(page)
+    page.screenshot(path=pictures / "dark.png", full_page=True)
+    assert contrast(page, ".persona-emotion") > 4.5
+    assert contrast(page, ".persona-not-for") > 4.5
+    page.context.close()
+
+
+def contrast(page: Page, selector: str) -> float:
+    """WCAG contrast of the text with the first opaque background behind it."""
+    colours = page.locator(selector).first.evaluate(
+        """found => {
+            const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
+            const ink = numbers(getComputedStyle(found).color);
+            for (let at = found; at; at = at.parentElement) {
+                const paper = numbers(getComputedStyle(at).backgroundColor);
+                if (paper.length === 3 || paper[3] > 0) return [ink, paper];
+            }
+            return [ink, [255, 255, 255]];
+        }"""
+    )
+
+    def luminance(rgb: list[float]) -> float:
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
+                  for c in (value / 255 for value in rgb[:3])]  # fmt: skip
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    dark, light = sorted(map(luminance, colours))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_the_same_in_jupyterlab(chromium, recordings, pictures):
+    command = ["jupyter", "lab", "--IdentityProvider.token=", "--allow-root",
+               "--ServerApp.root_dir=notebooks"]  # fmt: skip
+    with serving(command, "/lab/tree/13_app.ipynb?reset", pictures / "lab.log") as address:
+        page = chromium.new_context(viewport={"width": 1200, "height": 1400}).new_page()
+        page.set_default_timeout(PATIENCE)
+        page.goto(address)
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        expect(page.locator("input[type=file]")).to_be_visible()
+        choose(page, recordings["wav"])
+        press(page)
+        assert_three_answers(page)
+        page.screenshot(path=pictures / "lab.png")
+        page.context.close()
