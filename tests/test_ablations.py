@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 import torch
 
-from persona import ablations, corpora, evaluation, features, folds, paths, tables
+from persona import ablations, corpora, evaluation, features, folds, paths
 from persona.ablations import Variant, _scores, joint, loss, speakers, trunk
-from persona.corpora import EMOTIONS, GENDERS
+from persona.corpora import GENDERS
 from persona.evaluation import Sums
 from persona.folds import Split
 from persona.model import HIDDEN, Network, Prediction
@@ -247,7 +247,8 @@ class TestJointLearning:
     def test_separate_networks_answer_one_question_each(self):
         counts = {f"{task}, random-clip": sums_of(0.5) for task in ("emotion", "gender", "age")}
         counts["emotion, random-clip"] = sums_of(0.9)
-        counts["age, random-clip"] = replace(sums_of(0.1), age=np.ones((1, 12, 7)))
+        off_by_one = np.broadcast_to([100.0, 0, 100, 1, 101, 0, 100], (1, 12, 7))
+        counts["age, random-clip"] = replace(sums_of(0.1), age=off_by_one)
         found = evaluation.score(joint.separate(counts, "random-clip"), 10)["value"]
         assert found["emotion_accuracy"] == pytest.approx(0.9)
         assert found["age_mae"] == 1
@@ -285,20 +286,18 @@ class TestTrunk:
             assert wide == pytest.approx(trunk.trunk_parameters(dimension, "cnn"), rel=0.005)
 
 
-def test_closing_sentences_follow_their_tables(clips):
+def test_closing_sentences_follow_their_tables():
     same, better = sums_of(0.6), sums_of(0.7)
     baseline = sums_of(0.2)
     names = [f"{kind}, mfcc" for kind in trunk.KINDS]
     alike = dict.fromkeys(names, same)
-    said = trunk.in_short(alike, trunk.compared(alike, ["mfcc"], 200))
+    said = trunk.in_short(alike, trunk.compared(alike, ["mfcc"], 1000))
     assert "changes 0 of 3" in said
     assert "uses no order" in said
     ordered = alike | {names[0]: better}
-    said = trunk.in_short(ordered, trunk.compared(ordered, ["mfcc"], 200))
+    said = trunk.in_short(ordered, trunk.compared(ordered, ["mfcc"], 1000))
     assert "changes 1 of 3" in said
     assert "CNN, mfcc with 70.0 %" in said
     losses = {variant.name: same for variant in loss.variants()} | {"age as ranks": better}
     said = loss.in_short(losses, loss.compared(losses, 1000), baseline)
     assert "beyond chance: age as ranks (emotion %);" in said
-    assert set(tables.MEASURES) == {"emotion_accuracy", "gender_accuracy", "age_rmse"}
-    assert len(EMOTIONS) == 6
