@@ -7,7 +7,9 @@ from pathlib import Path
 
 from persona import __version__
 from persona.errors import PersonaError
-from persona.representations import NAMES
+from persona.representations import NAMES, OFFLINE
+
+CHOICES = tuple(dict.fromkeys((*NAMES, *OFFLINE)))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,7 +81,7 @@ def _add_corpus_folder(parser: argparse.ArgumentParser) -> None:
 
 def _add_extract(commands: argparse._SubParsersAction) -> None:
     extract = commands.add_parser("extract", help="embed the corpus into feature tables")
-    extract.add_argument("--representation", nargs="+", required=True, choices=NAMES)
+    extract.add_argument("--representation", nargs="+", required=True, choices=CHOICES)
     extract.add_argument("--pooling", help="of mfcc: mean, mean+std or mean+std+delta")
     extract.add_argument("--revision", help="of the weights of wavlm or xvector on the hub")
     extract.add_argument("--name", help="of the table (default: the representation's)")

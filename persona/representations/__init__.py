@@ -19,9 +19,9 @@ import numpy as np
 from persona.errors import PersonaError
 
 NAMES = ("mfcc", "wavlm", "xvector", "dvector", "egemaps")
-"""The paper's three, then the two that need no download beside MFCC."""
+"""Those compared throughout: the paper's three, then two that need no download beside MFCC."""
 
-OFFLINE = ("mfcc", "dvector", "egemaps")
+OFFLINE = ("mfcc", "dvector", "egemaps", "dvector_layers")
 """Representations that run without downloading weights."""
 
 
@@ -43,13 +43,16 @@ _CLASSES = {
     "wavlm": "WavLM",
     "xvector": "XVector",
     "dvector": "DVector",
+    "dvector_layers": "DVectorLayers",
     "egemaps": "EGeMAPS",
 }
 
 
 def _class(name: str) -> Any:
     if name not in _CLASSES:
-        raise PersonaError(f"There is no representation {name!r}; choose from {', '.join(NAMES)}.")
+        raise PersonaError(
+            f"There is no representation {name!r}; choose from {', '.join(_CLASSES)}."
+        )
     return getattr(import_module(f"persona.representations.{name}"), _CLASSES[name])
 
 

@@ -47,13 +47,18 @@ class DVector:
 
     def _windows(self, waveform: np.ndarray) -> np.ndarray:
         """Mel spectrograms of a clip's windows, shape (windows, 160, 40)."""
-        level = np.sqrt(np.mean(waveform**2))
-        if 0 < level < _TARGET_RMS:
-            waveform = waveform * np.float32(_TARGET_RMS / level)
+        waveform = self._raised(waveform)
         samples, frames = self._encoder.compute_partial_slices(len(waveform), 1.3, 0.75)
         missing = max(0, samples[-1].stop - len(waveform))
         mel = self._mel(np.pad(waveform, (0, missing)))
         return np.stack([mel[part] for part in frames])
+
+    def _raised(self, waveform: np.ndarray) -> np.ndarray:
+        """Quiet speech at the level the network knows."""
+        level = np.sqrt(np.mean(waveform**2))
+        if 0 < level < _TARGET_RMS:
+            return waveform * np.float32(_TARGET_RMS / level)
+        return waveform
 
     def _encode(self, windows: np.ndarray) -> np.ndarray:
         with self._torch.inference_mode():
