@@ -29,6 +29,7 @@ def _subplots(rows: int, columns: int, width: float, height: float) -> tuple["Fi
     figure, axes = plt.subplots(
         rows, columns, figsize=(width, height), squeeze=False, layout="constrained"
     )
+    plt.close(figure)  # else a notebook shows it a second time, of its own accord
     for axis in axes.flat:
         axis.spines[["top", "right"]].set_visible(False)
     return figure, axes

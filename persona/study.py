@@ -91,13 +91,14 @@ def grid(
     )  # fmt: skip
 
 
-def metrics_table(results: Mapping[str, Sums]) -> pd.DataFrame:
-    """Every metric of every configuration with its interval, fractions and years."""
+def metrics_table(results: Mapping[str, Sums], task: str) -> pd.DataFrame:
+    """The three metrics of a task for every configuration, with intervals; fractions or years."""
+    wanted = [metric for metric in METRICS if metric.startswith(task)]
     rows = {}
     for key, counts in results.items():
         scores = evaluation.score(counts)
         rows[key] = {
-            metric: "{:.3f} [{:.3f}, {:.3f}]".format(*scores.loc[metric]) for metric in METRICS
+            metric: "{:.3f} [{:.3f}, {:.3f}]".format(*scores.loc[metric]) for metric in wanted
         }
     return pd.DataFrame(rows).T.rename_axis("configuration")
 
@@ -114,7 +115,7 @@ def differences(
     for label, (first, second) in pairs.items():
         if first not in results or second not in results:
             continue
-        paired = evaluation.difference(results[first], results[second])
+        paired = evaluation.difference(results[first], results[second], draws=10_000)
         for metric, (heading, factor, digits) in MEASURES.items():
             value, low, high, p = paired.loc[metric].to_numpy()
             value, low, high = factor * value, factor * low, factor * high

@@ -64,38 +64,32 @@ def cell(scores: pd.DataFrame, metric: str) -> str:
 def beside_paper(
     results: Mapping[str, Sums], architectures: Sequence[str], recipe: str
 ) -> pd.DataFrame:
-    """The paper's table beside ours: a row per representation and network, both protocols.
+    """The paper's table beside ours: a row per measure, representation and network.
 
     results : sums by configuration (`str(Configuration)`) and constant. What has no result is
     shown as "not run here".
     """
     published = paper().set_index(["representation", "architecture"])
     rows = {}
-    for architecture in architectures:
+    for metric, (heading, factor, digits) in MEASURES.items():
         for name in NAMES:
-            row = {}
-            for metric, (heading, factor, digits) in MEASURES.items():
+            for architecture in architectures:
                 quoted = published[metric].get((name, architecture))
-                row["paper", heading] = "-" if quoted is None else f"{quoted * factor:.{digits}f}"
-            for protocol in PROTOCOLS:
-                key = str(Configuration(name, architecture, protocol, recipe))
-                row |= _cells(results.get(key), protocol)
-            rows[NAMES_SHOWN[name], NAMES_SHOWN[architecture]] = row
-    ignoring = {("paper", heading): "-" for heading, _, _ in MEASURES.values()}
-    for protocol in PROTOCOLS:
-        ignoring |= _cells(results.get(f"{CONSTANT} {protocol}"), protocol)
-    rows["ignores the voice", "-"] = ignoring
-    table = pd.DataFrame(rows).T
-    table.columns = pd.MultiIndex.from_tuples(list(ignoring))
-    return table.rename_axis(["representation", "network"])
+                row = {"paper": "-" if quoted is None else f"{quoted * factor:.{digits}f}"}
+                for protocol in PROTOCOLS:
+                    key = str(Configuration(name, architecture, protocol, recipe))
+                    row[f"ours, {NAMES_SHOWN[protocol]}"] = _cell(results.get(key), metric)
+                rows[heading, NAMES_SHOWN[name], NAMES_SHOWN[architecture]] = row
+        ignoring = {"paper": "-"}
+        for protocol in PROTOCOLS:
+            counts = results.get(f"{CONSTANT} {protocol}")
+            ignoring[f"ours, {NAMES_SHOWN[protocol]}"] = _cell(counts, metric)
+        rows[heading, "ignores the voice", "-"] = ignoring
+    return pd.DataFrame(rows).T.rename_axis(["measure", "representation", "network"])
 
 
-def _cells(counts: Sums | None, protocol: str) -> dict[tuple[str, str], str]:
-    scores = None if counts is None else evaluation.score(counts)
-    return {
-        (NAMES_SHOWN[protocol], heading): "not run here" if scores is None else cell(scores, metric)
-        for metric, (heading, _, _) in MEASURES.items()
-    }
+def _cell(counts: Sums | None, metric: str) -> str:
+    return "not run here" if counts is None else cell(evaluation.score(counts), metric)
 
 
 def headline(results: Mapping[str, Sums]) -> str:
