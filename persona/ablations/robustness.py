@@ -650,8 +650,8 @@ def in_short(
     return (
         f"of the degradations, {worst} costs the most emotion accuracy "
         f"({lost[worst]:+.1f} points) and {mildest} the least ({lost[mildest]:+.1f}); training on "
-        f"{TRAINED[remedy]} changes that by {won[worst]:+.1f} and {won[mildest]:+.1f}, and clips as "
-        f"recorded by {won['as recorded']:+.1f}; on German it never heard, the network reaches a "
-        f"mean recall of {uar['clean']:.0f} %, and {uar['clean, adapted']:.0f} % once its input is "
-        "standardised on the new recordings."
+        f"{TRAINED[remedy]} changes that by {won[worst]:+.1f} and {won[mildest]:+.1f}, and clips "
+        f"as recorded by {won['as recorded']:+.1f}; on German it never heard, the network reaches "
+        f"a mean recall of {uar['clean']:.0f} %, and {uar['clean, adapted']:.0f} % once its input "
+        "is standardised on the new recordings."
     )
