@@ -29,6 +29,7 @@ WHOLE = 5.0
 WINDOW, HOP = 2.5, 1.5
 """Length and distance, in seconds, of windows of longer audio; the median clip has 2.5 s."""
 
+_FARTHEST = 1_000_000  # times full scale; far beyond, spectra overflow
 _BATCH = 10  # windows given to a worker at once
 _CARD, _WEIGHTS = "card.json", "model.safetensors"
 _FORMAT = 1
@@ -240,12 +241,11 @@ class Predictor:
             heard = [
                 samples for (_, samples), is_loud in zip(windows, loud, strict=True) if is_loud
             ]
-            vectors = np.hstack([r.embed(heard) for r in self._representations])
-            if not np.isfinite(vectors).all():
+            if max(abs(samples).max() for samples in heard) > _FARTHEST:
                 raise AudioError(
-                    "The audio is so far beyond full scale that nothing can be computed from it: "
-                    "scale it to +-1."
+                    f"The audio is more than {_FARTHEST:,} times beyond full scale: scale it to +-1."
                 )
+            vectors = np.hstack([r.embed(heard) for r in self._representations])
             said = self._network.predict(torch.from_numpy(vectors))
             emotion[loud], gender[loud], age[loud] = (part.mean(dim=0).numpy() for part in said)
         return Timeline(starts, ends, emotion, gender, age)

@@ -94,7 +94,7 @@ function render({ model, el }) {
     accept: model.get("accept"),
     id: `persona-files-${Math.random().toString(36).slice(2)}`,
   });
-  const label = element("label", { for: chooser.id }, "Choose audio files (WAV, MP3, FLAC or OGG)");
+  const label = element("label", { for: chooser.id }, "Choose audio files");
   const button = element("button", { type: "button", class: "persona-record" }, "Record");
   const said = element("p", { class: "persona-said", role: "status", "aria-live": "polite" });
   const players = element("ul", { class: "persona-players", "aria-label": "Audio to hear" });
@@ -150,9 +150,10 @@ function render({ model, el }) {
   el.classList.add("persona");
   el.append(
     element("div", { class: "persona-intake", role: "group", "aria-label": "Audio" },
-      element("div", { class: "persona-choose" }, label, chooser),
+      element("div", { class: "persona-choose" }, chooser, label,
+        element("span", { class: "persona-faint" }, "WAV, MP3, FLAC or OGG")),
       element("div", { class: "persona-choose" },
-        element("span", {}, "or use the microphone"), button)),
+        button, element("span", { class: "persona-faint" }, "from the microphone"))),
     said, players);
   return () => {
     if (stop) stop();
