@@ -84,17 +84,25 @@ def compared(counts: Mapping[str, Sums], draws: int = DRAWS) -> pd.DataFrame:
 
 def in_short(differences: pd.DataFrame, costs: pd.DataFrame) -> str:
     """The chapter's closing sentence, from `compared` and `cost`."""
-    joint = differences.loc[JOINT]
-    said = []
-    for heading, row in joint.iterrows():
+    changes = []
+    for heading, row in differences.loc[JOINT].iterrows():
         unit = "years" if heading == tables.MEASURES["age_rmse"][0] else "points"
-        change = f"{row['difference']:+.1f} {unit} [{row['low']:+.1f}, {row['high']:+.1f}]"
-        said.append(f"{heading} {change}{'' if clear(row) else ' (may be chance)'}")
+        name = str(heading).removesuffix(" %").removesuffix(", years")
+        interval = f"{row['difference']:+.1f} {unit} [{row['low']:+.1f}, {row['high']:+.1f}]"
+        changes.append(f"{name} by {interval}{'' if clear(row) else ', which may be chance'}")
+    harmed = [
+        str(tasks)
+        for tasks, heading in differences.index
+        if heading == "emotion %"
+        and clear(differences.loc[(tasks, heading)])
+        and differences.loc[(tasks, heading), "difference"] < 0
+    ]
     ratio = costs["ratio"]
     return (
         "against three single-task networks, one joint network changes "
-        f"{listed(said)} on unseen speakers, and three cost {ratio['parameters']:.1f} times its "
-        f"parameters and memory, {ratio['training, s per epoch']:.1f} times its training time and "
+        f"{listed(changes)} on unseen speakers (emotion loses beyond chance in: {listed(harmed)}); "
+        f"the three cost {ratio['parameters']:.1f} times its parameters and memory, "
+        f"{ratio['training, s per epoch']:.1f} times its training time and "
         f"{ratio['answering one clip, ms']:.1f} times its time to answer."
     )
 
