@@ -5,12 +5,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from persona import audio, corpora, folds
 from persona.ablations import robustness
 from persona.ablations.robustness import Copy
 from persona.audio import RATE
 from persona.errors import CorpusError
+from persona.model import Network, Prediction
 
 SHARED = Path(__file__).parents[2] / "shared" / "crema-d" / "audio"
 
@@ -222,6 +224,50 @@ def test_tables_of_the_same_copies_are_kept_and_others_made_again(tmp_path, voic
     assert not list((tmp_path / "build").rglob("*.wav"))
 
 
+@pytest.fixture
+def network():
+    """Two untrained networks over three columns with mean 10 and deviation 2."""
+    made = Network(3, "fcn", [0, 1])
+    made.mean[:], made.scale[:] = 10, 2
+    return made.eval()
+
+
+def test_limited_networks_hear_nothing_beyond_five_deviations(network):
+    far, edge = torch.tensor([[1e6, -1e6, 11.0]]), torch.tensor([[20.0, 0.0, 11.0]])
+    limited = robustness.limited(network)
+    for heard, expected in zip(limited.predict(far), network.predict(edge), strict=True):
+        assert heard.numpy() == pytest.approx(expected.numpy())
+    assert (limited.predict(edge).age == network.predict(edge).age).all()
+    assert (network.predict(far).age != limited.predict(far).age).all()
+
+
+def german_clips(ages):
+    return pd.DataFrame({
+        "clip": [f"g{i}" for i in range(len(ages))], "speaker": 3, "emotion": "sad",
+        "gender": "male", "age": ages,
+    })  # fmt: skip
+
+
+def test_every_network_answers_for_all_of_another_corpus(network):
+    embeddings = np.random.default_rng(0).normal(10, 2, (6, 3)).astype(np.float32)
+    sums = robustness.tested_elsewhere(network, embeddings, german_clips([30] * 6))
+    assert sums.age.shape == (2, 1, 7)
+    assert sums.emotion[:, 0].sum(axis=(1, 2)).tolist() == [6, 6]
+    said = network.predict(torch.from_numpy(embeddings)).age.sum(axis=1).numpy()
+    assert sums.age[:, 0, 2] == pytest.approx(said, rel=1e-5)
+
+
+def test_adapting_forgets_where_the_other_corpus_lies_and_leaves_the_network_alone(network):
+    embeddings = np.random.default_rng(0).normal(0, 1, (50, 3)).astype(np.float32)
+    clips = german_clips([30] * 50)
+    adapted = [
+        robustness.tested_elsewhere(network, moved, clips, adapted=True).age
+        for moved in (embeddings, 7 * embeddings + 100)
+    ]
+    assert adapted[0] == pytest.approx(adapted[1], rel=1e-4)
+    assert (network.mean == 10).all()
+
+
 class Oracle:
     """Stands for a stack of networks that read the answer off the embedding."""
 
@@ -230,22 +276,18 @@ class Oracle:
 
 def test_each_network_is_asked_about_its_own_test_speakers_only(monkeypatch):
     """Every clip's embedding is its row number; a network answers with it as the age."""
-    import torch
-
-    from persona.model import Prediction
-
     clips = corpora.clips()
     some = clips[clips["speaker"] < 1011].groupby("speaker").head(5).sort_values("clip")
     names = [f"{clip} level -20 dB" for clip in some["clip"]]
     names += [f"{clip} babble, 0 dB" for clip in some["clip"]]
     table = robustness.FeatureTable(
-        np.array(names), np.arange(len(names), dtype=np.float32)[:, None], {}
+        np.array(names), np.arange(len(names), dtype=np.float32)[:, None].copy(), {}
     )
     splits = folds.split(clips, "speaker-disjoint", 0)
     asked = []
 
     def predict_each(network, embeddings, rows):
-        asked.extend(embeddings[r, 0].numpy() for r in rows)
+        asked.extend(embeddings[r, 0].tolist() for r in rows)
         return [
             Prediction(torch.ones(len(r), 6), torch.ones(len(r), 2), embeddings[r, 0]) for r in rows
         ]
