@@ -121,12 +121,11 @@ def _line(source: str, representation: str, architecture: str, values: Sequence[
     return "| " + " | ".join([source, *shown, *values]) + " |"
 
 
-def not_run(available: Sequence[str]) -> pd.DataFrame:
-    """Representations without a feature table here, each with the commands that make it."""
-    commands = {
-        name: f"persona corpus fetch && persona extract --representation {name}"
+def not_run(available: Sequence[str]) -> str:
+    """Markdown list of representations without a feature table here, and what makes it."""
+    return "\n".join(
+        f"- {NAMES_SHOWN[name]} is not run here; to run it: "
+        f"`persona corpus fetch && persona extract --representation {name} && make study`"
         for name in NAMES
         if name not in available
-    }
-    shown = {NAMES_SHOWN[name]: command for name, command in commands.items()}
-    return pd.Series(shown, name="not run here; to run it", dtype=str).to_frame()
+    )
