@@ -243,7 +243,7 @@ class Predictor:
             ]
             if max(abs(samples).max() for samples in heard) > _FARTHEST:
                 raise AudioError(
-                    f"The audio is more than {_FARTHEST:,} times beyond full scale: scale it to +-1."
+                    f"The audio is over {_FARTHEST:,} times beyond full scale: scale it to +-1."
                 )
             vectors = np.hstack([r.embed(heard) for r in self._representations])
             said = self._network.predict(torch.from_numpy(vectors))
