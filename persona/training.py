@@ -58,6 +58,7 @@ class Fit:
     validation : rows for early stopping; where no network has any, all epochs are trained and
         the last is kept.
     weights : of the emotion, gender and age loss; 0 leaves a task out.
+    watched : weights of the losses in early stopping; None: those of `weights`.
     weighing : how the losses are weighed while training, see `losses.Weighing`.
     scaling : of the input, see `Network.standardise`.
     """
@@ -69,6 +70,7 @@ class Fit:
     weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
     weighing: str = "fixed"
     scaling: str = "standard"
+    watched: tuple[float, float, float] | None = None
 
 
 @dataclass
@@ -95,7 +97,7 @@ def fit(
 
     embeddings : float32, shape (n, dimension). A network's result depends on its own `Fit` only,
     not on its neighbours in the stack. `progress` labels a progress bar; empty shows none.
-    Whatever the weighing, early stopping watches the losses summed with `Fit.weights`.
+    Whatever the weighing, early stopping watches the weighted sum of the losses.
     """
     settings = settings or Settings()
     seeds = [job.seed for job in fits]
@@ -105,6 +107,7 @@ def fit(
         ages = targets.age[rows] if job.recipe == "balanced" else None
         network.standardise(model, embeddings[rows], ages, job.scaling)
     weighing = Weighing([job.weighing for job in fits], [job.weights for job in fits])
+    watched = torch.tensor([job.watched or job.weights for job in fits], dtype=torch.float32)
     parameters = [*network.parameters(), *weighing.parameters()]
     optimiser = torch.optim.Adam(parameters, settings.learning_rate, fused=True)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimiser, settings.decay)
@@ -134,7 +137,7 @@ def fit(
             held_out = _mean([_task_losses(network, embeddings, targets, b) for b in validation])
         history.validation.append(held_out.numpy())
 
-        total = (held_out * weighing.weights).sum(dim=1)
+        total = (held_out * watched).sum(dim=1)
         running = epoch - torch.as_tensor(history.best_epoch) <= settings.patience
         better = running & (total < lowest)
         lowest = torch.where(better, total, lowest)

@@ -255,9 +255,12 @@ class TestJointLearning:
 
     def test_sets_of_tasks_are_compared_in_the_tasks_they_have(self):
         counts = {f"{tasks}, speaker-disjoint": sums_of(0.5) for tasks in joint.TASK_SETS}
-        rows = joint.compared(counts, 100).index
-        assert ("emotion + age", "gender %") not in rows
-        assert len(rows) == 3 + 2 + 2 + 2
+        best = {f"{joint.JOINT}, stopped by {task}": sums_of(0.4) for task in joint.TASKS}
+        best[f"{joint.JOINT}, stopped by emotion"] = sums_of(0.7)
+        table = joint.compared(counts | best, 100)
+        assert ("emotion + age", "gender %") not in table.index
+        assert len(table) == 3 + 2 + 2 + 2 + 3
+        assert table.loc[(joint.KEPT_BEST, "emotion %"), "difference"] == pytest.approx(20)
 
 
 class TestTrunk:

@@ -237,6 +237,18 @@ class TestEarlyStopping:
         kept = np.array(history.validation)[history.best_epoch, np.arange(10)]
         assert np.allclose(now, kept, rtol=1e-4)
 
+    def test_it_watches_the_losses_it_is_told_to(self, embeddings, targets, split):
+        jobs = [
+            Fit(split.train, split.validation, 0, watched=watched)
+            for watched in ((1.0, 0.0, 0.0), (0.0, 0.0, 1.0), None)
+        ]
+        settings = Settings(epochs=12, steps=8, learning_rate=0.03, patience=12)
+        _, history = fit(embeddings, targets, jobs, "fcn", settings)
+        emotion, age, both = np.moveaxis(np.array(history.validation), 1, 0)
+        best = [emotion[:, 0].argmin(), age[:, 2].argmin(), both.sum(axis=1).argmin()]
+        assert history.best_epoch.tolist() == best
+        assert len(set(best)) > 1
+
     def test_training_ends_when_every_network_has_stopped(self, run):
         epochs = len(run[2].validation)
         assert epochs < 12 or max(run[2].best_epoch) >= 10

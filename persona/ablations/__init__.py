@@ -44,7 +44,8 @@ class Variant:
     """One row of a study: what is trained, on what, and how.
 
     representation : a feature table, or several joined by "+".
-    weights, weighing, scaling : as of `training.Fit`. age_head, hidden : as of `model.Network`.
+    weights, watched, weighing, scaling : as of `training.Fit`.
+    age_head, hidden : as of `model.Network`.
     transform : embeddings (n, d) to embeddings, row by row: it must learn nothing from them.
     subset : clips, split and seed to the split that is used instead, e.g. with fewer speakers.
     relabel : clips to the clips with other labels, in training and in test.
@@ -65,6 +66,7 @@ class Variant:
     age_head: str = "number"
     scaling: str = "standard"
     hidden: tuple[int, ...] = HIDDEN
+    watched: tuple[float, float, float] | None = None
     transform: Transform | None = None
     subset: Subset | None = None
     relabel: Relabel | None = None
@@ -73,6 +75,8 @@ class Variant:
     def description(self) -> dict[str, Any]:
         """Every part but the name, functions by name, arguments and source."""
         parts = {part.name: getattr(self, part.name) for part in fields(self)[1:]}
+        if self.watched is None:
+            del parts["watched"]  # as in tables made before there was a choice
         return {name: _told(part) if callable(part) else part for name, part in parts.items()}
 
     def labels(self, policy: str) -> pd.DataFrame:
@@ -245,7 +249,7 @@ def _networks_say(
     fits = [
         Fit(
             split.train, split.validation, seed * folds.FOLDS + fold,
-            variant.recipe, variant.weights, variant.weighing, variant.scaling,
+            variant.recipe, variant.weights, variant.weighing, variant.scaling, variant.watched,
         )
         for seed, fold, split in jobs
     ]  # fmt: skip

@@ -26,7 +26,7 @@ KINDS = (NETWORK, INVENTED, NEAREST, RECOGNISED)
 """What answers. Invented labels tell nothing of unseen speakers: they are for random clips."""
 
 SPEAKERS = (8, 16, 32, 64)
-PER_SPEAKER = (10, 20, 40, 80)
+PER_SPEAKER = (10, 28, 80)
 """Learning curves: speakers in training, and clips of each."""
 
 

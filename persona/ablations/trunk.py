@@ -23,7 +23,7 @@ from persona.folds import Split
 from persona.model import CHANNELS, HIDDEN, KERNEL, Prediction
 from persona.training import Settings
 
-REPRESENTATIONS = ("mfcc", "egemaps", "dvector")
+REPRESENTATIONS = ("mfcc", "dvector")
 CNN, SHUFFLED, FCN = "CNN", "CNN, dimensions shuffled", "FCN"
 WIDE, LINEAR, KERNELS = "FCN, as many parameters", "linear", "SVM"
 KINDS = (CNN, SHUFFLED, FCN, WIDE, LINEAR, KERNELS)
