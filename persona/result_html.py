@@ -139,8 +139,8 @@ def _timeline(heard: Prediction) -> str:
     ages = f"age over time, {young:.0f} to {old:.0f} years"
     rows.append(_row(f"age {young:.0f}-{old:.0f}", _steps(spans, line.age, seconds), ages))
     return (
-        "<h4>Over time</h4><p class='persona-faint'>The darker, the more probable; empty where it "
-        "is silent. Age is drawn from its lowest to its highest value.</p>"
+        "<h4>Over time</h4><p class='persona-faint'>The stronger the colour, the more "
+        "probable; empty where it is silent. Age is drawn from its lowest to its highest value.</p>"
         f"<table class='persona-bars' aria-label='Over time'>{''.join(rows)}</table>"
         + _time_axis(seconds, margin=True)
     )

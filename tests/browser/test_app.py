@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from conftest import PATIENCE, serving
+from conftest import CLIP, PATIENCE, serving
 
 pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import Browser, Page, expect
@@ -20,9 +20,9 @@ def page(chromium: Browser, voila: str) -> Iterator[Page]:
     opened.context.close()
 
 
-def open_app(chromium: Browser, address: str, width: int = 1000) -> Page:
+def open_app(chromium: Browser, address: str, width: int = 1000, height: int = 1300) -> Page:
     # As high as the pictures are to be: Voilà's page scrolls inside itself.
-    page = chromium.new_context(viewport={"width": width, "height": 1300}).new_page()
+    page = chromium.new_context(viewport={"width": width, "height": height}).new_page()
     page.set_default_timeout(PATIENCE)
     page.goto(address)
     expect(page.get_by_label("Choose audio files")).to_be_attached()
@@ -68,6 +68,17 @@ def test_a_wav_an_mp3_a_broken_file_and_a_good_one_again(page, recordings, pictu
     press(page)
     expect(page.locator(".persona section")).to_have_count(3)
     assert_three_answers(page, 0)
+
+
+def test_a_flac_as_pictured_in_the_book(chromium, voila, pictures):
+    """`build/browser/app.png` of this test is `book/images/app.png`."""
+    page = open_app(chromium, voila, width=800, height=900)
+    choose(page, CLIP)
+    press(page)
+    assert_three_answers(page)
+    page.locator(".persona-intake").scroll_into_view_if_needed()
+    page.screenshot(path=pictures / "app.png")
+    page.context.close()
 
 
 def test_a_name_with_markup_is_shown_and_never_interpreted(page, recordings, pictures):
