@@ -1,10 +1,11 @@
 """The app as someone without a keyboard, a mouse, or a large screen meets it."""
 
 import re
+import shutil
 from collections.abc import Iterator
 
 import pytest
-from conftest import CLIP, PATIENCE, serving
+from conftest import CLIP, PATIENCE, ROOT, serving
 
 pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import Browser, Page, expect
@@ -177,9 +178,10 @@ def contrast(page: Page, selector: str) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
-def test_the_same_in_jupyterlab(chromium, recordings, pictures):
+def test_the_same_in_jupyterlab(chromium, recordings, pictures, tmp_path):
+    shutil.copy(ROOT / "notebooks" / "13_app.ipynb", tmp_path)  # JupyterLab saves what it shows
     command = ["jupyter", "lab", "--IdentityProvider.token=", "--allow-root",
-               "--ServerApp.root_dir=notebooks"]  # fmt: skip
+               f"--ServerApp.root_dir={tmp_path}"]  # fmt: skip
     with serving(command, "/lab/tree/13_app.ipynb?reset", pictures / "lab.log") as address:
         page = chromium.new_context(viewport={"width": 1200, "height": 1400}).new_page()
         page.set_default_timeout(PATIENCE)
