@@ -279,7 +279,7 @@ def test_each_network_is_asked_about_its_own_test_speakers_only(monkeypatch):
     clips = corpora.clips()
     some = clips[clips["speaker"] < 1011].groupby("speaker").head(5).sort_values("clip")
     names = [f"{clip} level -20 dB" for clip in some["clip"]]
-    names += [f"{clip} babble, 0 dB" for clip in some["clip"]]
+    names += [f"{clip} babble, 0 dB" for clip in some["clip"][2:]]
     table = robustness.FeatureTable(
         np.array(names), np.arange(len(names), dtype=np.float32)[:, None].copy(), {}
     )
@@ -294,10 +294,10 @@ def test_each_network_is_asked_about_its_own_test_speakers_only(monkeypatch):
 
     monkeypatch.setattr(robustness.training, "predict_each", predict_each)
     sums = robustness.tested(Oracle(), splits, table, "babble, 0 dB", seeds=[0])
-    assert sums.age[0, :, 0].sum() == len(some)
+    assert sums.age[0, :, 0].sum() == len(some) - 2
     for split, said in zip(splits, asked, strict=True):
         heard = {names[int(row)].split()[0] for row in said}
-        assert heard == set(clips["clip"].iloc[split.test]) & set(some["clip"])
+        assert heard == set(clips["clip"].iloc[split.test]) & set(some["clip"][2:])
         assert all(row >= len(some) for row in said)
 
 
