@@ -489,7 +489,8 @@ def make(jobs: int | None = None, source: Path | None = None, emodb: Path | None
     source = source or corpora.default_folder()
     emodb = emodb or paths.data() / "audio" / "emodb"
     made_by = _made_by()
-    if predictions.provenance(degraded_file()).get("made_by") == made_by:
+    files = [degraded_file(), *([elsewhere_file()] if emodb.is_dir() else [])]
+    if all(predictions.provenance(file).get("made_by") == made_by for file in files):
         return
     if not source.is_dir():
         print(f"robustness: no audio in {source}, the shipped results are kept.")
