@@ -22,6 +22,7 @@ CLIPS = 10
 COMMIT = "613968e"
 """Of jimbozhang/speechocean762, from which the shipped table was made."""
 
+SPEAKERS = 250
 ADULT = 18
 
 
@@ -60,7 +61,8 @@ def clips(folder: Path) -> pd.DataFrame:
     of = table.groupby("speaker")["clip"].transform("size")
     # The first clip of each of CLIPS equal stretches.
     table = table[(number * CLIPS) % of < CLIPS]
-    files = folder / "WAVE" / ("SPEAKER" + table["speaker"]) / (table["clip"] + ".WAV")
+    names = zip(table["speaker"], table["clip"], strict=True)
+    files = [folder / "WAVE" / f"SPEAKER{speaker}" / f"{clip}.WAV" for speaker, clip in names]
     return table.assign(file=files).reset_index(drop=True)
 
 
