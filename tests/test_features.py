@@ -179,8 +179,9 @@ class TestShippedTables:
         again = parquet.read_table(out)
         values = np.stack(again["embedding"].to_numpy())
         shipped = features.read(name).at(again["clip"].to_pylist())
-        error = abs(values - shipped) / np.maximum(abs(shipped).max(axis=0), 1e-6)
-        assert error.max() < 1e-3
+        rounding = 1 / 512 if name == "dvector_layers" else 0  # may fall to the other side
+        error = np.maximum(abs(values - shipped) - rounding, 0)
+        assert (error / np.maximum(abs(shipped).max(axis=0), 1e-6)).max() < 1e-3
 
 
 def test_memory_does_not_grow_with_the_number_of_parts(files, data, monkeypatch):

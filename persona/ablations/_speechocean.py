@@ -66,8 +66,15 @@ def clips(folder: Path) -> pd.DataFrame:
     return table.assign(file=files).reset_index(drop=True)
 
 
-def extract(folder: Path, tables: dict[str, dict[str, Any]]) -> None:
-    """Embed the chosen clips; `tables`: representation names and their parameters, joined."""
+HEARD_THROUGH: dict[str, dict[str, Any]] = {
+    "dvector_layers": {},
+    "mfcc": {"pooling": "mean+std+delta"},
+}
+"""Representations, and their parameters, whose vectors are joined: those of `best.TABLES`."""
+
+
+def extract(folder: Path) -> None:
+    """Embed the chosen clips of a checkout of jimbozhang/speechocean762 into the table."""
     import pyarrow as pa
     import pyarrow.parquet as parquet
     from tqdm import tqdm
@@ -75,7 +82,7 @@ def extract(folder: Path, tables: dict[str, dict[str, Any]]) -> None:
     from persona import audio
 
     chosen = clips(folder)
-    loaded = [representations.load(name, **given) for name, given in tables.items()]
+    loaded = [representations.load(name, **given) for name, given in HEARD_THROUGH.items()]
     vectors = []
     for start in tqdm(range(0, len(chosen), 32), "speechocean762", unit="batch"):
         heard = [audio.read(file).samples for file in chosen["file"].iloc[start : start + 32]]
