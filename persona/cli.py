@@ -9,6 +9,9 @@ from persona import __version__
 from persona.errors import PersonaError
 from persona.representations import NAMES, OFFLINE
 
+SHOWN = 20
+"""Skipped clips that are listed one by one."""
+
 CHOICES = tuple(dict.fromkeys((*NAMES, *OFFLINE)))
 
 
@@ -180,8 +183,10 @@ def _extract(options: argparse.Namespace) -> int:
         out = features.path(options.name or representation)
         unusable |= features.extract(representation, files, out, jobs=options.jobs, **parameters)
         print(f"{representation}: {out}")
-    for clip, problem in unusable.items():
+    for clip, problem in list(unusable.items())[:SHOWN]:
         print(f"skipped {clip}: {problem}", file=sys.stderr)
+    if len(unusable) > SHOWN:
+        print(f"skipped {len(unusable) - SHOWN:,} more", file=sys.stderr)
     return int(bool(unusable))
 
 
