@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 WHOLE = 5.0
 """Seconds up to which audio is heard as one clip, as in training (the longest clip has 5.0 s)."""
 
-WINDOW, HOP = 2.5, 1.5
+WINDOW, HOP = 2.5, 2.0
 """Length and distance, in seconds, of windows of longer audio; the median clip has 2.5 s."""
 
 _FARTHEST = 1_000_000  # times full scale; far beyond, spectra overflow
