@@ -11,7 +11,7 @@ import torch
 
 from persona import corpora, evaluation, features, folds, predictions, tables
 from persona.ablations import SEEDS, Variant, in_processes, run, standardised, table
-from persona.ablations._scores import DRAWS, planned, value
+from persona.ablations._scores import DRAWS, clear, listed, planned, value
 from persona.corpora import EMOTIONS, GENDERS
 from persona.evaluation import Sums
 from persona.folds import PROTOCOLS, Split
@@ -247,25 +247,31 @@ def in_short(
     seen = min(names, key=lambda name: age(NETWORK, name, "random-clip"))
     unseen = min(age(NETWORK, name, "speaker-disjoint") for name in names)
     constant = value(baseline, "age_rmse")
-    change = steps[steps["metric"] == "age_rmse"].set_index("change")["difference"]
-    fewer_years = {"speakers": change.iloc[0], "clips of each speaker": change.iloc[1]}
-    needed = min(fewer_years, key=fewer_years.__getitem__)
+    change = steps[steps["metric"] == "age_rmse"].set_index("change")
+    by_speakers, by_clips, _ = change["difference"]
+    gains = {"speakers": change.iloc[0], "clips of each speaker": change.iloc[1]}
+    helpful = [more for more, row in gains.items() if clear(row) and row["difference"] < 0]
+    true, invented_age = age(NETWORK, seen, "random-clip"), age(INVENTED, seen, "random-clip")
+    # Within a fifth of the way from the true ages to knowing nothing.
+    is_speaker = invented_age - true < 0.2 * (constant - true)
+    what = "who is speaking, not how old they are" if is_speaker else "more than who is speaking"
     share = known.set_index("representation")["recognised"]
     return (
-        "the paper's age column, as far as random clips explain it, measures who is speaking, not "
-        f"how old they are: a network that reaches {age(NETWORK, seen, 'random-clip'):.1f} years "
-        f"RMSE on random clips ({seen}) reaches {age(INVENTED, seen, 'random-clip'):.1f} for ages "
-        "that were dealt out to the speakers at random, a probe names the right one of "
-        f"{known['speakers'].iloc[0]} speakers for {100 * share[seen]:.0f} % of the clips and "
-        f"answers with {age(RECOGNISED, seen, 'random-clip'):.1f} years RMSE, while no network "
-        f"gets below {unseen:.1f} years for speakers it never heard, where ignoring the voice "
-        f"gives {constant:.1f}; twice the speakers changes that by "
-        f"{change.iloc[0]:+.2f} years, twice the clips of each by {change.iloc[1]:+.2f}: age needs "
-        f"more {needed}."
+        f"the paper's age column, as far as random clips explain it, measures {what}: "
+        f"a network that reaches {true:.1f} years RMSE on random clips ({seen}) reaches "
+        f"{invented_age:.1f} for ages that were dealt out to the speakers at random, and a probe "
+        f"that names the right one of {known['speakers'].iloc[0]} speakers for "
+        f"{100 * share[seen]:.0f} % of the clips answers with "
+        f"{age(RECOGNISED, seen, 'random-clip'):.1f} years RMSE; for speakers never heard the best "
+        f"network gets {unseen:.1f} years, where ignoring the voice gives {constant:.1f}, and "
+        f"twice the speakers changes that by {by_speakers:+.2f} years, twice the clips of each by "
+        f"{by_clips:+.2f} (helpful beyond chance: more {listed(helpful)})."
     )
 
 
-def doublings(counts: Mapping[str, Sums], metrics: Sequence[str]) -> pd.DataFrame:
+def doublings(
+    counts: Mapping[str, Sums], metrics: Sequence[str], draws: int = DRAWS
+) -> pd.DataFrame:
     """What doubling the speakers or the clips of each does, with 95 % intervals over speakers.
 
     A metric is regressed on the base-2 logarithms of both, over all points of the learning
@@ -275,7 +281,7 @@ def doublings(counts: Mapping[str, Sums], metrics: Sequence[str]) -> pd.DataFram
     names = [f"{speakers} x {clips}" for speakers in SPEAKERS for clips in PER_SPEAKER]
     design = np.array([[1, np.log2(s), np.log2(c)] for s in SPEAKERS for c in PER_SPEAKER])
     tested = len(counts[names[0]].speakers)
-    weights = np.vstack([np.ones(tested), evaluation.resample(tested)])
+    weights = np.vstack([np.ones(tested), evaluation.resample(tested, draws)])
     values = [evaluation.metrics(counts[name], weights) for name in names]
     rows = []
     for metric in metrics:
