@@ -317,8 +317,8 @@ def _from_hub(name: str, revision: str | None) -> Path:
 
     from persona.representations import _hub
 
-    def download(file: str, at: str | None, **where: bool) -> Path:
-        return Path(hf_hub_download(name, file, revision=at, **where))
+    def download(file: str, at: str | None) -> Path:
+        return Path(hf_hub_download(name, file, revision=at, local_files_only=kept_only))
 
     try:
         try:
@@ -327,9 +327,9 @@ def _from_hub(name: str, revision: str | None) -> Path:
             kept_only = False
         except httpx.TransportError:
             kept_only = True  # what was downloaded before will do
-        card = download(_CARD, revision, local_files_only=kept_only)
+        card = download(_CARD, revision)
         # Of the same commit, whatever happens to a branch meanwhile.
-        download(_WEIGHTS, card.parent.name, local_files_only=kept_only)
+        download(_WEIGHTS, card.parent.name)
     except (OSError, httpx.HTTPError, HFValidationError) as error:
         raise ModelError(
             f"There is no folder {name}, and no model of that name could be had from the hub "

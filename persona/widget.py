@@ -31,7 +31,7 @@ class Intake(anywidget.AnyWidget):
     _css = _STATIC / "app.css"
     accept = traitlets.Unicode(".wav,.mp3,.flac,.ogg").tag(sync=True)
     limit = traitlets.Float().tag(sync=True)
-    batch = traitlets.List()
+    batch: traitlets.List = traitlets.List()
 
     def __init__(self, **traits: Any) -> None:
         super().__init__(limit=audio.limit(), **traits)
