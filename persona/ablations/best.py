@@ -235,9 +235,7 @@ LADDER = (
     Variant(CHOSEN, OURS, estimator=_nested),
     Variant(ADULTS, OURS, estimator=partial(_nested, extra="adults")),
     Variant(EVERYONE, OURS, estimator=partial(_nested, extra="everyone")),
-    Variant(
-        "five networks, d-vector and eGeMAPS too", f"{OURS}+dvector+egemaps", estimator=_nested
-    ),
+    Variant("with d-vector and eGeMAPS", f"{OURS}+dvector+egemaps", estimator=_nested),
 )
 
 
