@@ -179,7 +179,7 @@ def contrast(page: Page, selector: str) -> float:
 
 
 def scroll_up_to(page: Page, wanted: Locator) -> None:
-    """JupyterLab follows the running cell, and takes those out of the page that are out of sight."""
+    """JupyterLab follows the running cell and takes cells out of sight out of the page."""
     for _ in range(PATIENCE // 1000):
         page.locator(".jp-WindowedPanel-outer").first.evaluate("panel => panel.scrollTop = 0")
         if wanted.count():
@@ -197,6 +197,7 @@ def test_the_same_in_jupyterlab(chromium, recordings, pictures, tmp_path):
         page.set_default_timeout(PATIENCE)
         page.goto(address)
         expect(page.locator(".jp-Notebook .jp-Cell").first).to_be_visible()
+        expect(page.get_by_text(re.compile(r"\| Idle$"))).to_be_visible()  # else nothing runs
         page.locator(".lm-MenuBar-itemLabel", has_text=re.compile("^Run$")).click()
         page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Run All Cells$")).click()
         scroll_up_to(page, page.get_by_label("Choose audio files"))
