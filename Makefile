@@ -52,7 +52,8 @@ corpus: $(INSTALLED)  ## download CREMA-D (0.6 GB)
 	$(BIN)/persona corpus fetch
 
 features: $(INSTALLED)  ## extract the shipped feature tables again, from the downloaded corpus
-	$(BIN)/persona extract --representation mfcc dvector egemaps
+	$(BIN)/persona extract --representation mfcc dvector egemaps dvector_layers
+	$(BIN)/persona extract --representation mfcc --pooling mean+std+delta --name mfcc_delta
 
 ablations: $(INSTALLED)  ## recompute the results behind the ablation chapters (resumes)
 	$(BIN)/python -m persona.ablations

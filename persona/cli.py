@@ -205,9 +205,12 @@ def _train(options: argparse.Namespace) -> int:
 
     if options.seeds < 1:
         raise PersonaError("--seeds has to be 1 or more.")
-    tables = options.representation or release.DEFAULT
+    tables = options.representation or ()
     out = options.out or release.out_folder(tables)
-    trained = release.train(tables, out, architecture=options.architecture, seeds=options.seeds)
+    if tables:
+        trained = release.train(tables, out, architecture=options.architecture, seeds=options.seeds)
+    else:
+        trained = release.train_default(out)
     print(f"{out}, heard on speakers it was not trained on:")
     for metric, scored in trained.card["evaluation"]["metrics"].items():
         print(f"  {metric:16} {scored['value']:8.3f}  [{scored['low']:.3f}, {scored['high']:.3f}]")

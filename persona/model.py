@@ -198,6 +198,11 @@ class Network(nn.Module):
         return Output(self.emotion(x), self.gender(x), age)
 
     @property
+    def widths(self) -> list[int]:
+        """Widths of the fully connected stack."""
+        return [layer.bias.shape[-1] for layer in self.hidden if isinstance(layer, StackedLinear)]
+
+    @property
     def shared(self) -> Tensor:
         """Weights of the last layer that all tasks share, shape (M, inputs, outputs)."""
         last = self.hidden[-1]

@@ -114,6 +114,31 @@ def run(
     (default: one per core).
     """
     settings = settings or Settings()
+    wanted = _identities(variants, seeds, settings, policy)
+    out = table(study)
+    if predictions.provenance(out).get("variants") == wanted:
+        return out
+    files = _train(study, variants, seeds, settings, policy, jobs)
+    counts = {
+        v.name: evaluation.sums(pd.read_parquet(files[v.name]), v.labels(policy)) for v in variants
+    }
+    made_by = {"study": study, "variants": wanted, "software": software("torch", "numpy")}
+    evaluation.write_sums(out, counts, made_by)
+    return out
+
+
+def heard(
+    study: str, variant: Variant, seeds: Sequence[int] = SEEDS, settings: Settings | None = None
+) -> pd.DataFrame:
+    """Out-of-fold predictions of one variant of a study, made now unless `run` has made them."""
+    files = _train(study, [variant], seeds, settings or Settings(), "clean", 1)
+    return pd.read_parquet(files[variant.name])
+
+
+def _identities(
+    variants: Sequence[Variant], seeds: Sequence[int], settings: Settings, policy: str
+) -> dict[str, Any]:
+    """What decides the predictions of each variant, by its name."""
     common = {
         "training_version": training.VERSION,
         "seeds": list(seeds),
@@ -121,28 +146,31 @@ def run(
         "policy": policy,
     }
     identity = {r: features.read(r).identity() for r in {v.representation for v in variants}}
-    wanted = {
+    return {
         v.name: _plain(common | v.description() | {"features": identity[v.representation]})
         for v in variants
     }
-    out = table(study)
-    if predictions.provenance(out).get("variants") == wanted:
-        return out
 
+
+def _train(
+    study: str,
+    variants: Sequence[Variant],
+    seeds: Sequence[int],
+    settings: Settings,
+    policy: str,
+    jobs: int | None,
+) -> dict[str, Path]:
+    """Train what is missing; returns the file of predictions of each variant."""
+    wanted = _identities(variants, seeds, settings, policy)
     folder = paths.build() / "ablations" / study
     files = {v.name: folder / (re.sub(r"[^\w+-]+", "-", v.name) + ".parquet") for v in variants}
-    waiting = [v for v in variants if predictions.provenance(files[v.name]) != wanted[v.name]]
     tasks = [
         (_write_predictions, v, files[v.name], seeds, settings, policy, wanted[v.name])
-        for v in waiting
+        for v in variants
+        if predictions.provenance(files[v.name]) != wanted[v.name]
     ]
     in_processes(study, tasks, jobs)
-    counts = {
-        v.name: evaluation.sums(pd.read_parquet(files[v.name]), v.labels(policy)) for v in variants
-    }
-    made_by = {"study": study, "variants": wanted, "software": software("torch", "numpy")}
-    evaluation.write_sums(out, counts, made_by)
-    return out
+    return files
 
 
 def table(study: str) -> Path:

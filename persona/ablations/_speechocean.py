@@ -63,7 +63,7 @@ def clips(folder: Path) -> pd.DataFrame:
     table = table[(number * CLIPS) % of < CLIPS]
     names = zip(table["speaker"], table["clip"], strict=True)
     files = [folder / "WAVE" / f"SPEAKER{speaker}" / f"{clip}.WAV" for speaker, clip in names]
-    return table.assign(file=files).reset_index(drop=True)
+    return table.assign(file=pd.Series(files, index=table.index)).reset_index(drop=True)
 
 
 HEARD_THROUGH: dict[str, dict[str, Any]] = {
