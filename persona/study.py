@@ -165,12 +165,9 @@ def lost_on_unseen_speakers(results: Mapping[str, Sums], recipe: str) -> str:
         )
         constant[metric] = factor * ignoring[metric]
     age, nothing = unseen["age_rmse"], constant["age_rmse"]
-    verdict = (
-        "worse than"
-        if min(age) > nothing
-        else "better than"
-        if max(age) < nothing
-        else "about as good as"
+    beating = sum(error < nothing for error in age)
+    verdict = {0: "none of them beats", len(age): "all of them beat"}.get(
+        beating, f"{beating} of {len(age)} beat"
     )
     return (
         f"on random clips our networks reach {_range(seen['emotion_accuracy'])} % emotion, "
@@ -178,8 +175,7 @@ def lost_on_unseen_speakers(results: Mapping[str, Sums], recipe: str) -> str:
         f"{_range(seen['age_rmse'])} years; on speakers they never heard "
         f"{_range(unseen['emotion_accuracy'])} %, {_range(unseen['gender_accuracy'])} % and "
         f"{_range(age)} years, where a constant errs by {nothing:.1f}: such a table's age column "
-        f"measures how well speakers are remembered, and for a new voice the networks are "
-        f"{verdict} saying the mean."
+        f"measures how well speakers are remembered, and for a new voice {verdict} saying the mean."
     )
 
 
