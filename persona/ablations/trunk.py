@@ -16,7 +16,7 @@ import torch
 
 from persona import features, tables
 from persona.ablations import SEEDS, Variant, run, standardised
-from persona.ablations._scores import DRAWS, clear, planned, value
+from persona.ablations._scores import DRAWS, listed, planned, value
 from persona.corpora import EMOTIONS, GENDERS
 from persona.evaluation import Sums
 from persona.folds import Split
@@ -106,21 +106,31 @@ def sizes(representations: Sequence[str] = REPRESENTATIONS) -> pd.DataFrame:
 
 def in_short(counts: Mapping[str, Sums], differences: pd.DataFrame) -> str:
     """The chapter's closing sentence, from the results and `compared`."""
-    order = differences.loc[f"{CNN} - {SHUFFLED}"]
-    size = differences.loc[f"{CNN} - {WIDE}"]
-    lost = size[[bool(clear(row) and _worse(name, row)) for name, row in size.iterrows()]]
-    largest = order.loc[[name[-1] == "emotion %" for name in order.index], "difference"]
+    compared_to = differences.index.get_level_values(0)
+    order = differences[compared_to == f"{CNN} - {SHUFFLED}"]
+    size = differences[compared_to == f"{CNN} - {WIDE}"]
+    worse = pd.Series([_worse(name, row) for name, row in size.iterrows()], size.index)
     best = max(counts, key=lambda name: value(counts[name], "emotion_accuracy"))
-    found = sum(clear(row) for _, row in order.iterrows())
     return (
-        f"shuffling the dimensions of an embedding changes {found} of {len(order)} measures "
-        "beyond chance (emotion by at most "
-        f"{largest.abs().max():.1f} points), and in {len(lost)} of {len(size)} a CNN is worse than "
-        "a fully connected network of its size: a convolution over an embedding "
-        f"{'uses no' if found == 0 else 'uses hardly any' if found < len(order) / 3 else 'uses'} "
-        f"order; the best for emotion on one representation is {best} with "
-        f"{100 * value(counts[best], 'emotion_accuracy'):.1f} %."
+        f"of {len(order)} measures, the order of the dimensions matters to the CNN beyond chance "
+        f"in {_told(order)}; against a fully connected network of its size it is worse in "
+        f"{_told(size[worse])} and better in {_told(size[~worse])}; the best for emotion on one "
+        f"representation is {best}, {_percent(counts[best])}, against "
+        f"{_percent(counts[best.replace(best.split(', ')[0], FCN, 1)])} by the paper's fully "
+        "connected network."
     )
+
+
+def _told(rows: pd.DataFrame) -> str:
+    """The differences that are told from chance."""
+    found = rows[rows["p_holm"] < 0.05]
+    names, headings = (found.index.get_level_values(level) for level in (-2, -1))
+    each = zip(names, headings, found["difference"], strict=True)
+    return listed([f"{name} ({heading} {change:+.1f})" for name, heading, change in each])
+
+
+def _percent(counts: Sums) -> str:
+    return f"{100 * value(counts, 'emotion_accuracy'):.1f} %"
 
 
 def _worse(name: Any, row: pd.Series) -> bool:

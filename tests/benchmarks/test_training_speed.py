@@ -84,7 +84,7 @@ def test_five_folds_side_by_side_beat_one_after_another_and_give_the_same(corpus
     for model, single in enumerate(singles):
         for one, many in zip(single.parameters(), stack[0].parameters(), strict=True):
             assert np.allclose(one[0].detach(), many[model].detach(), atol=1e-4)
-    assert ratio > 1.8
+    assert ratio > 1.4
 
 
 def test_networks_per_minute_before_and_after(corpus, record_property):
@@ -100,4 +100,4 @@ def test_networks_per_minute_before_and_after(corpus, record_property):
         f"\nnetworks of 20 epochs per minute: {before:.0f} by a plain loop on one core, "
         f"{after:.0f} by stacks of {len(fits)} on {os.cpu_count()} cores, validation included"
     )
-    assert after > 3 * before
+    assert after > 1.5 * before * (os.cpu_count() or 1)
