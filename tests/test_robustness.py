@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from persona import audio, corpora, folds
+from persona import audio, corpora, degradations, folds
 from persona.ablations import robustness
 from persona.ablations.robustness import Copy
 from persona.audio import RATE
@@ -65,14 +65,14 @@ def test_noise_is_the_same_every_time_and_another_for_every_clip(voice):
 
 def test_every_voice_of_a_babble_is_equally_loud(rng):
     soft, loud = 0.01 * rng.standard_normal(8000), rng.standard_normal(5000)
-    mixed = robustness.babble([soft, loud], 8000)
+    mixed = degradations.babble([soft, loud], 8000)
     shares = [np.corrcoef(mixed, np.resize(voice, 8000))[0, 1] for voice in (soft, loud)]
     assert shares == pytest.approx([2**-0.5] * 2, abs=0.03)
 
 
 def test_a_telephone_passes_300_to_3400_hertz_only(rng):
     noise = rng.standard_normal(4 * RATE).astype(np.float32)
-    heard = robustness.telephone(noise)
+    heard = degradations.telephone(noise)
     kept = energy(heard, 400, 3300) / energy(noise, 400, 3300)
     below = energy(heard, 20, 250) / energy(noise, 20, 250)
     above = energy(heard, 3500, 8000) / energy(noise, 3500, 8000)
@@ -82,14 +82,14 @@ def test_a_telephone_passes_300_to_3400_hertz_only(rng):
 
 
 def test_a_telephone_does_not_delay(voice):
-    low = robustness.telephone(voice)
+    low = degradations.telephone(voice)
     lags = np.correlate(low[4000:12000], voice[3900:12100], mode="valid")
     assert lags.argmax() == 100
 
 
 @pytest.mark.parametrize("kilobits", [128, 64, 32])
 def test_an_mp3_has_the_bit_rate_it_is_called_by(voice, kilobits):
-    file = robustness.encode(np.tile(voice, 5), kilobits)
+    file = degradations.encode(np.tile(voice, 5), kilobits)
     # A frame of MPEG-2 layer III: 11 bits of sync, then the bit rate in the third byte.
     start = next(i for i in range(len(file)) if file[i] == 0xFF and file[i + 1] & 0xE0 == 0xE0)
     rates = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
@@ -101,7 +101,7 @@ def test_an_mp3_has_the_bit_rate_it_is_called_by(voice, kilobits):
 
 @pytest.mark.parametrize("kilobits", [128, 64, 32])
 def test_an_mp3_is_as_long_as_and_in_step_with_the_original(voice, kilobits):
-    heard = robustness.mp3(voice, kilobits)
+    heard = degradations.mp3(voice, kilobits)
     assert heard.shape == voice.shape
     lags = np.correlate(heard[4000:12000], voice[3900:12100], mode="valid")
     assert abs(lags.argmax() - 100) <= 1
@@ -109,14 +109,14 @@ def test_an_mp3_is_as_long_as_and_in_step_with_the_original(voice, kilobits):
 
 
 def test_a_shorter_clip_is_the_middle(voice):
-    assert (robustness.shortened(voice, 1) == voice[RATE // 2 : 3 * RATE // 2]).all()
-    assert (robustness.shortened(voice, 5) == voice).all()
+    assert (degradations.shortened(voice, 1) == voice[RATE // 2 : 3 * RATE // 2]).all()
+    assert (degradations.shortened(voice, 5) == voice).all()
 
 
 def test_a_level_is_changed_by_decibels_and_clipped_at_full_scale(voice):
     voice = voice / np.abs(voice).max()
-    assert decibels(robustness.amplified(voice, -20), voice) == pytest.approx(-20, abs=0.01)
-    louder = robustness.amplified(voice, 10)
+    assert decibels(degradations.amplified(voice, -20), voice) == pytest.approx(-20, abs=0.01)
+    louder = degradations.amplified(voice, 10)
     assert np.abs(louder).max() == 1
     assert (np.abs(louder) == 1).sum() > 10
     quiet = np.abs(voice) < 0.3
