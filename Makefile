@@ -19,7 +19,7 @@ study: book  ## train, test and write the book, from what the repository ships
 test: $(INSTALLED)  ## run every test, then every notebook in its quick setting
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests --ignore tests/benchmarks
 	PERSONA_QUICK=1 $(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout=300 notebooks
 
 # The lock names every package, so nothing is resolved: --no-deps also keeps out `webrtcvad`,
