@@ -538,7 +538,12 @@ def test_a_folder_that_cannot_be_written_is_one_clear_sentence(official, tmp_pat
 
 
 def fetch_in_another_process(folder, server):
-    code = "import sys, persona.corpora as c; c.fetch(sys.argv[1], base_url=sys.argv[2])"
+    code = (
+        "import signal, sys, persona.corpora as c\n"
+        # Where the tests run in the background, Ctrl-C would be ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "c.fetch(sys.argv[1], base_url=sys.argv[2])\n"
+    )
     return subprocess.Popen(
         [sys.executable, "-c", code, str(folder), server.url],
         cwd=REPOSITORY,
