@@ -195,9 +195,10 @@ def _embed_parts(
 
 def _start_worker(representation: str, parameters: dict[str, Any]) -> None:
     """Give a worker its representation, and one thread: the processes share the cores."""
-    import torch
+    from threadpoolctl import threadpool_limits
 
-    torch.set_num_threads(1)
+    threadpool_limits(1)
+    os.environ["OMP_NUM_THREADS"] = "1"  # torch reads it, where a representation imports torch
     _start(representation, parameters)
 
 
