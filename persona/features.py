@@ -177,10 +177,14 @@ def _embed_parts(
     parameters: dict[str, Any],
 ) -> Iterator[int]:
     """Write all parts, yielding how many clips each took; one job runs in this process."""
+    from threadpoolctl import threadpool_limits
+
     jobs = min(jobs or os.cpu_count() or 1, len(waiting))
     if jobs <= 1:
-        _start(representation, parameters)
-        yield from (_embed_part(*part) for part in waiting)
+        # One thread here as there: their number decides the last digit of a sum.
+        with threadpool_limits(1):
+            _start(representation, parameters)
+            yield from (_embed_part(*part) for part in waiting)
         return
     given = (representation, parameters)
     # Not forked: a forked copy of torch's or OpenMP's threads can hang.
