@@ -139,23 +139,32 @@ class TestRunner:
         assert np.allclose(scaled[40:], 5)
 
 
+TWO = {"good": sums_of(0.7), "bad": sums_of(0.6)}
+
+
 class TestComparisons:
     def test_a_difference_is_the_first_minus_the_second_in_points(self):
-        table = _scores.planned([(("a",), sums_of(0.7), sums_of(0.6), "emotion_accuracy")], 500)
+        table = _scores.planned(TWO, {("a",): ("good", "bad")}, 500)
         row = table.loc[("a", "emotion %")]
         assert row["difference"] == pytest.approx(10)
         assert row["low"] == pytest.approx(10)
         assert _scores.clear(row)
 
     def test_what_does_not_differ_is_not_clear(self):
-        table = _scores.planned([(("a",), sums_of(0.7), sums_of(0.7), "emotion_accuracy")], 500)
-        assert table["p_holm"].tolist() == [1.0]
+        table = _scores.planned(TWO, {("a",): ("good", "good")}, 500)
+        assert table["p_holm"].tolist() == [1.0] * 3
+
+    def test_of_a_pair_only_the_metrics_it_names_are_compared(self):
+        pairs = {("a",): ("good", "bad", "age_rmse"), ("b",): ("good", "bad")}
+        table = _scores.planned(TWO, pairs, 500)
+        assert list(table.index.get_level_values(0)) == ["a", "b", "b", "b"]
+        assert table.loc["a"].index.tolist() == ["age RMSE, years"]
 
     def test_p_values_are_corrected_over_all_rows(self):
-        one = (("a",), sums_of(0.7), sums_of(0.6), "emotion_accuracy")
-        alone = _scores.planned([one], 500)["p_holm"].iloc[0]
-        rows = [one, *(((str(i),), sums_of(0.6), sums_of(0.6), "emotion_accuracy") for i in "xyz")]
-        assert _scores.planned(rows, 500)["p_holm"].iloc[0] == pytest.approx(4 * alone)
+        one = {("a",): ("good", "bad", "emotion_accuracy")}
+        alone = _scores.planned(TWO, one, 500)["p_holm"].iloc[0]
+        four = one | {("b",): ("bad", "bad")}
+        assert _scores.planned(TWO, four, 500)["p_holm"].iloc[0] == pytest.approx(4 * alone)
 
     @pytest.mark.parametrize(
         ("words", "said"),

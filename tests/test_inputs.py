@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from persona import ablations, corpora, features, training
-from persona.ablations import _paired, inputs
+from persona.ablations import _scores, inputs
 from persona.audio import RATE
 from persona.evaluation import Sums
 from persona.folds import Split
@@ -206,7 +206,7 @@ def test_enough_samples_are_drawn_for_many_comparisons():
     """Seventy-five corrected cells, one of them beyond doubt."""
     counts = {"good": accurate(9), "bad": accurate(4)}
     pairs = {(str(i),): ("bad", "bad") for i in range(24)} | {("real",): ("good", "bad")}
-    table = _paired.differences(counts, pairs, draws=_paired.DRAWS)
+    table = _scores.planned(counts, pairs, draws=_scores.DRAWS)
     row = table.loc[("real", "emotion %")]
     assert row["difference"] == pytest.approx(50)
     assert row["p_holm"] < 0.05
@@ -216,8 +216,8 @@ def test_enough_samples_are_drawn_for_many_comparisons():
 def test_a_star_marks_what_survives_correction():
     counts = {"good": accurate(9), "bad": accurate(4)}
     pairs = {("real",): ("good", "bad"), ("none",): ("bad", "bad")}
-    table = _paired.differences(counts, pairs, draws=2_000).rename_axis(["which", "measure"])
-    shown = _paired.spread(table)
+    table = _scores.planned(counts, pairs, draws=2_000).rename_axis(["which", "measure"])
+    shown = _scores.spread(table)
     assert shown.loc["real", "emotion %"] == "+50.0 [+50.0, +50.0]*"
     assert shown.loc["none", "emotion %"] == "+0.0 [+0.0, +0.0]"
 

@@ -1,6 +1,6 @@
 """Tables of values and of planned comparisons, as chapters print them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from persona import evaluation, tables
 from persona.evaluation import Sums
 
 DRAWS = 10_000
-"""Bootstrap samples where many comparisons are corrected together."""
+"""Bootstrap samples: with n comparisons the smallest corrected p is 2 n / DRAWS."""
 
 
 def scores(counts: Mapping[str, Sums]) -> pd.DataFrame:
@@ -31,28 +31,50 @@ def value(counts: Sums, metric: str) -> float:
 
 
 def planned(
-    comparisons: Iterable[tuple[tuple[str, ...], Sums, Sums, str]], draws: int = DRAWS
+    counts: Mapping[str, Sums],
+    pairs: Mapping[tuple[str, ...], Sequence[str]],
+    draws: int = DRAWS,
 ) -> pd.DataFrame:
     """Paired differences by a bootstrap over speakers, Holm-corrected over all of them.
 
-    comparisons : label, the two variants and the metric (a key of `tables.MEASURES`).
+    pairs : row label to the names of two variants, followed by metrics (keys of
+        `tables.MEASURES`) where not all of them are compared.
 
-    Returns a row per label and measure: `difference` (first - second), its 95 % interval `low`
-    and `high` (per cent, or years), `p` and `p_holm`.
+    Returns a row per label and measure (the last level of the index): `difference` (first -
+    second), its 95 % interval `low` and `high` (per cent, or years), `p` and `p_holm`.
     """
     rows = {}
-    for label, first, second, metric in comparisons:
-        heading, factor, _ = tables.MEASURES[metric]
-        found = evaluation.difference(first, second, draws).loc[metric]
-        rows[(*label, heading)] = {
-            "difference": factor * found["difference"],
-            "low": factor * found["low"],
-            "high": factor * found["high"],
-            "p": found["p"],
-        }
+    for label, (first, second, *metrics) in pairs.items():
+        paired = evaluation.difference(counts[first], counts[second], draws)
+        for metric in metrics or tables.MEASURES:
+            heading, factor, _ = tables.MEASURES[metric]
+            found = paired.loc[metric]
+            rows[(*label, heading)] = {
+                "difference": factor * found["difference"],
+                "low": factor * found["low"],
+                "high": factor * found["high"],
+                "p": found["p"],
+            }
     table = pd.DataFrame(rows).T
     table["p_holm"] = evaluation.holm(table["p"].to_numpy())
     return table
+
+
+def spread(table: pd.DataFrame) -> pd.DataFrame:
+    """`planned` as it is printed: a column per measure, "*" where it is `clear`."""
+    digits = {heading: number for heading, _, number in tables.MEASURES.values()}
+    rows: dict[tuple[str, ...], dict[str, str]] = {}
+    for (*label, heading), (_, row) in zip(table.index, table.iterrows(), strict=True):
+        value, low, high = (
+            f"{row[part]:+.{digits[heading]}f}" for part in ("difference", "low", "high")
+        )
+        told = f"{value} [{low}, {high}]{'*' if clear(row) else ''}"
+        rows.setdefault(tuple(label), {})[heading] = told
+    if table.index.nlevels == 2:
+        index = pd.Index([label for (label,) in rows], name=table.index.names[0])
+    else:
+        index = pd.MultiIndex.from_tuples(rows, names=table.index.names[:-1])
+    return pd.DataFrame(list(rows.values()), index=index)
 
 
 def clear(row: pd.Series) -> bool:

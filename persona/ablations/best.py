@@ -263,12 +263,7 @@ def compared(counts: Mapping[str, Sums], draws: int = 10_000) -> pd.DataFrame:
     pairs = [*zip(names[1 : top + 1], names[:top], strict=True)]
     pairs += [(name, CHOSEN) for name in names[top + 1 :]] + [(CHOSEN, tables.CONSTANT)]
     return planned(
-        [
-            ((f"{first} - {second}",), counts[first], counts[second], metric)
-            for first, second in pairs
-            for metric in tables.MEASURES
-        ],
-        draws,
+        counts, {(f"{first} - {second}",): (first, second) for first, second in pairs}, draws
     )
 
 

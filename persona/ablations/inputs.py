@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from persona import audio, corpora, evaluation, features, tables, training
 from persona.ablations import SEEDS, Variant, run
-from persona.ablations._paired import DRAWS, differences
+from persona.ablations._scores import DRAWS, planned
 from persona.evaluation import Sums
 from persona.folds import Split
 from persona.model import Network, Prediction
@@ -126,11 +126,11 @@ def shown(counts: Mapping[str, Sums], section: str = "") -> pd.DataFrame:
 
 def compared(counts: Mapping[str, Sums], section: str, draws: int = DRAWS) -> pd.DataFrame:
     """The planned comparisons of a section (`pairs`), Holm-corrected over all of its rows."""
-    planned: dict[tuple[str, ...], tuple[str, str]] = {
+    named: dict[tuple[str, ...], tuple[str, str]] = {
         (first.removeprefix(f"{section}: "), second.removeprefix(f"{section}: ")): (first, second)
         for first, second in pairs(section)
     }
-    table = differences(counts, planned, draws)
+    table = planned(counts, named, draws)
     return table.rename_axis(["first", "minus", "measure"])
 
 

@@ -21,6 +21,7 @@ from persona.training import Fit, Settings, Targets
 REPRESENTATION = "mfcc"
 JOINT = "emotion + gender + age"
 KEPT_BEST = "all three, each at its best epoch"
+ALONE = "three networks"
 TASK_SETS = {
     JOINT: (1.0, 1.0, 1.0),
     "emotion + gender": (1.0, 1.0, 0.0),
@@ -85,18 +86,15 @@ def compared(counts: Mapping[str, Sums], draws: int = DRAWS) -> pd.DataFrame:
 
     A table as of `_scores.planned`, labelled by the set of tasks.
     """
-    alone = separate(counts, "speaker-disjoint")
     networks = {tasks: counts[f"{tasks}, speaker-disjoint"] for tasks in TASK_SETS}
-    networks[KEPT_BEST] = kept_best(counts)
-    return planned(
-        [
-            ((tasks,), network, alone, metric)
-            for tasks, network in networks.items()
-            for task, metric in zip(TASKS, tables.MEASURES, strict=True)
-            if (task in tasks or tasks == KEPT_BEST) and tasks not in TASKS
-        ],
-        draws,
-    )
+    networks |= {KEPT_BEST: kept_best(counts), ALONE: separate(counts, "speaker-disjoint")}
+    metric = dict(zip(TASKS, tables.MEASURES, strict=True))
+    sets = {tasks: tasks.split(" + ") for tasks in TASK_SETS if tasks not in TASKS}
+    pairs: dict[tuple[str, ...], tuple[str, ...]] = {
+        (name,): (name, ALONE, *(metric[task] for task in tasks))
+        for name, tasks in (sets | {KEPT_BEST: TASKS}).items()
+    }
+    return planned(networks, pairs, draws)
 
 
 def in_short(differences: pd.DataFrame, costs: pd.DataFrame) -> str:

@@ -56,15 +56,7 @@ def make(
 
 def compared(counts: Mapping[str, Sums], draws: int = DRAWS) -> pd.DataFrame:
     """Every other loss against `PLAIN`: a table as of `_scores.planned`."""
-    return planned(
-        [
-            ((name,), counts[name], counts[PLAIN], metric)
-            for name in counts
-            if name != PLAIN
-            for metric in tables.MEASURES
-        ],
-        draws,
-    )
+    return planned(counts, {(name,): (name, PLAIN) for name in counts if name != PLAIN}, draws)
 
 
 def in_short(counts: Mapping[str, Sums], differences: pd.DataFrame, baseline: Sums) -> str:

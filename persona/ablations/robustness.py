@@ -32,7 +32,7 @@ from persona import (
     tables,
     training,
 )
-from persona.ablations._paired import DRAWS, differences
+from persona.ablations._scores import DRAWS, planned
 from persona.audio import RATE
 from persona.errors import CorpusError
 from persona.evaluation import Sums
@@ -511,12 +511,12 @@ def measured(counts: Mapping[str, Sums], networks: Sequence[str]) -> pd.DataFram
 
 
 def costs(counts: Mapping[str, Sums], network: str = "clean", draws: int = DRAWS) -> pd.DataFrame:
-    """Every condition minus the clips as recorded, for the same networks; see `differences`."""
+    """Every condition minus the clips as recorded, for the same networks; see `planned`."""
     recorded, *others = (label(*condition) for condition in CONDITIONS)
     pairs: dict[tuple[str, ...], tuple[str, str]] = {
         (other,): (f"{network} | {other}", f"{network} | {recorded}") for other in others
     }
-    return differences(counts, pairs, draws).rename_axis(["condition", "measure"])
+    return planned(counts, pairs, draws).rename_axis(["condition", "measure"])
 
 
 def gains(
@@ -526,7 +526,7 @@ def gains(
     kinds: Sequence[str] = (),
     draws: int = DRAWS,
 ) -> pd.DataFrame:
-    """Networks minus others under the same condition; see `differences`.
+    """Networks minus others under the same condition; see `planned`.
 
     kinds : of degradation, all of them if empty.
     """
@@ -534,7 +534,7 @@ def gains(
     pairs: dict[tuple[str, ...], tuple[str, str]] = {
         (name,): (f"{network} | {name}", f"{against} | {name}") for name in names
     }
-    return differences(counts, pairs, draws).rename_axis(["condition", "measure"])
+    return planned(counts, pairs, draws).rename_axis(["condition", "measure"])
 
 
 def elsewhere(counts: Mapping[str, Sums]) -> pd.DataFrame:

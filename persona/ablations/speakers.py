@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from persona import corpora, evaluation, features, folds, predictions, tables
+from persona import corpora, evaluation, features, folds, predictions
 from persona.ablations import SEEDS, Variant, in_processes, run, standardised, table
 from persona.ablations._scores import DRAWS, clear, listed, planned, value
 from persona.corpora import EMOTIONS, GENDERS
@@ -217,19 +217,11 @@ def compared(
     counts: Mapping[str, Sums], representations: Sequence[str], draws: int = DRAWS
 ) -> pd.DataFrame:
     """Random clips - unseen speakers, the same network: a table as of `_scores.planned`."""
-    return planned(
-        [
-            (
-                (name,),
-                counts[f"{NETWORK}, {name}, random-clip"],
-                counts[f"{NETWORK}, {name}, speaker-disjoint"],
-                metric,
-            )
-            for name in representations
-            for metric in tables.MEASURES
-        ],
-        draws,
-    )
+    pairs: dict[tuple[str, ...], tuple[str, str]] = {
+        (name,): (f"{NETWORK}, {name}, random-clip", f"{NETWORK}, {name}, speaker-disjoint")
+        for name in representations
+    }
+    return planned(counts, pairs, draws)
 
 
 def in_short(

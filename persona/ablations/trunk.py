@@ -72,20 +72,12 @@ def compared(
     counts: Mapping[str, Sums], representations: Sequence[str], draws: int = DRAWS
 ) -> pd.DataFrame:
     """`PAIRS` on every representation: a table as of `_scores.planned`."""
-    return planned(
-        [
-            (
-                (f"{first} - {second}", name),
-                counts[f"{first}, {name}"],
-                counts[f"{second}, {name}"],
-                metric,
-            )
-            for first, second in PAIRS
-            for name in representations
-            for metric in tables.MEASURES
-        ],
-        draws,
-    )
+    pairs: dict[tuple[str, ...], tuple[str, ...]] = {
+        (f"{first} - {second}", name): (f"{first}, {name}", f"{second}, {name}")
+        for first, second in PAIRS
+        for name in representations
+    }
+    return planned(counts, pairs, draws)
 
 
 def sizes(representations: Sequence[str] = REPRESENTATIONS) -> pd.DataFrame:
