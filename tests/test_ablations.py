@@ -124,11 +124,24 @@ class TestRunner:
 
     @pytest.mark.parametrize("study", [joint, loss, speakers, trunk])
     def test_the_shipped_table_holds_every_variant_for_every_speaker_and_seed(self, study, clips):
-        counts = ablations.results(study.study())
+        counts = ablations.results(study.__name__.rpartition(".")[-1])
         assert list(counts) == [variant.name for variant in study.variants()]
         for of_variant in counts.values():
             assert of_variant.age.shape[0] == len(ablations.SEEDS)
             assert of_variant.age[..., 0].sum(axis=1).tolist() == [len(clips)] * 3
+
+    def test_shipped_results_are_read_and_others_are_trained(self, monkeypatch):
+        trained, shipped = [], ("mfcc", "dvector")
+        monkeypatch.setattr(ablations, "run", lambda *said: trained.append(said))
+        monkeypatch.setattr(ablations, "results", lambda name: name)
+        assert ablations.results_on(loss, [*shipped], [0, 1, 2]) == "loss"
+        assert not trained
+        assert ablations.results_on(loss, ["egemaps"], [0, 1, 2]) == "loss-egemaps-0-1-2"
+        assert ablations.results_on(loss, shipped, [4]) == "loss-mfcc-dvector-4"
+        assert trained == [
+            ("loss-egemaps-0-1-2", loss.variants(["egemaps"]), [0, 1, 2]),
+            ("loss-mfcc-dvector-4", loss.variants(), [4]),
+        ]
 
     def test_standardised_embeddings_take_their_scale_from_the_given_rows(self):
         rng = np.random.default_rng(0)
@@ -165,6 +178,34 @@ class TestComparisons:
         alone = _scores.planned(TWO, one, 500)["p_holm"].iloc[0]
         four = one | {("b",): ("bad", "bad")}
         assert _scores.planned(TWO, four, 500)["p_holm"].iloc[0] == pytest.approx(4 * alone)
+
+    def test_labels_of_several_parts_are_levels_of_the_printed_index(self):
+        pairs = {("a", "x"): ("good", "bad"), ("a", "y"): ("bad", "bad", "emotion_accuracy")}
+        table = _scores.planned(TWO, pairs, 500).rename_axis(["one", "other", "measure"])
+        printed = _scores.spread(table)
+        assert printed.index.tolist() == [("a", "x"), ("a", "y")]
+        assert printed.index.names == ["one", "other"]
+        assert printed.loc[("a", "x"), "emotion %"] == "+10.0 [+10.0, +10.0]*"
+        assert printed.loc[("a", "y"), "gender %":].isna().all()
+        assert _scores.scores({("a", "x"): TWO["good"]}).loc[("a", "x"), "gender %"].startswith("1")
+
+    def test_changes_name_every_representation_of_a_measure_that_one_changes(self):
+        pairs = {
+            ("MFCC", "x"): ("bad", "good"),
+            ("d-vector", "x"): ("good", "good"),
+            ("MFCC", "y"): ("good", "good"),
+            ("d-vector", "y"): ("good", "good"),
+        }
+        table = _scores.planned(TWO, pairs, 2000)
+        said = "emotion by -10.0 points (MFCC) and +0.0 points (d-vector, may be chance)"
+        assert _scores.changes(table, "x") == said
+        assert _scores.changes(table, "y") == "nothing"
+
+    @pytest.mark.parametrize(
+        ("code", "name"), [("mfcc", "MFCC"), ("mfcc+dvector", "MFCC+d-vector"), ("new", "new")]
+    )
+    def test_representations_are_shown_by_the_names_that_readers_know(self, code, name):
+        assert _scores.shown(code) == name
 
     @pytest.mark.parametrize(
         ("words", "said"),
@@ -254,22 +295,44 @@ class TestJointLearning:
         assert joint._parameters(network, ("gender",)) == trunk_size + 56 * 2 + 2
 
     def test_separate_networks_answer_one_question_each(self):
-        counts = {f"{task}, random-clip": sums_of(0.5) for task in ("emotion", "gender", "age")}
-        counts["emotion, random-clip"] = sums_of(0.9)
+        counts = {f"{task}, new, random-clip": sums_of(0.5) for task in joint.TASKS}
+        counts["emotion, new, random-clip"] = sums_of(0.9)
         off_by_one = np.broadcast_to([100.0, 0, 100, 1, 101, 0, 100], (1, 12, 7))
-        counts["age, random-clip"] = replace(sums_of(0.1), age=off_by_one)
-        found = evaluation.score(joint.separate(counts, "random-clip"), 10)["value"]
+        counts["age, new, random-clip"] = replace(sums_of(0.1), age=off_by_one)
+        found = evaluation.score(joint.separate(counts, "new", "random-clip"), 10)["value"]
         assert found["emotion_accuracy"] == pytest.approx(0.9)
         assert found["age_mae"] == 1
 
-    def test_sets_of_tasks_are_compared_in_the_tasks_they_have(self):
-        counts = {f"{tasks}, speaker-disjoint": sums_of(0.5) for tasks in joint.TASK_SETS}
-        best = {f"{joint.JOINT}, stopped by {task}": sums_of(0.4) for task in joint.TASKS}
-        best[f"{joint.JOINT}, stopped by emotion"] = sums_of(0.7)
-        table = joint.compared(counts | best, 100)
-        assert ("emotion + age", "gender %") not in table.index
-        assert len(table) == 3 + 2 + 2 + 2 + 3
-        assert table.loc[(joint.KEPT_BEST, "emotion %"), "difference"] == pytest.approx(20)
+    @pytest.fixture
+    def two_representations(self):
+        """On "new" the joint network is worse, on "old" better if stopped by emotion."""
+        counts = {variant.name: sums_of(0.5) for variant in joint.variants(["new", "old"])}
+        counts[f"{joint.JOINT}, new, speaker-disjoint"] = sums_of(0.4)
+        counts[f"{joint.JOINT}, old, stopped by emotion"] = sums_of(0.7)
+        return joint.compared(counts, ["new", "old"], 2000)
+
+    def test_sets_of_tasks_are_compared_in_the_tasks_they_have(self, two_representations):
+        table = two_representations
+        assert ("new", "emotion + age", "gender %") not in table.index
+        assert len(table) == 2 * (3 + 2 + 2 + 2 + 3)
+
+    def test_every_representation_is_compared_with_its_own_networks(self, two_representations):
+        found = two_representations["difference"]
+        changed = found[found != 0].round(6).to_dict()
+        assert changed == {
+            ("new", joint.JOINT, "emotion %"): -10,
+            ("old", joint.KEPT_BEST, "emotion %"): 20,
+        }
+
+    def test_the_closing_sentence_says_where_it_holds(self, two_representations):
+        rows = ["parameters", "training, s per epoch", "answering one clip, ms"]
+        costs = pd.DataFrame({"ratio": [3.0, 2.5, 2.9]}, rows).rename_axis(columns="old")
+        said = joint.in_short(two_representations, costs)
+        at_once = "chance in emotion by -10.0 points (new) and +0.0 points (old, may be chance); "
+        kept = "best epoch, in emotion by +0.0 points (new, may be chance) and +20.0 points (old); "
+        assert at_once in said
+        assert kept in said
+        assert "on old, 3.0 times its parameters and memory, 2.5 times its training time" in said
 
 
 class TestTrunk:
@@ -300,7 +363,6 @@ class TestTrunk:
 
 def test_closing_sentences_follow_their_tables():
     same, better = sums_of(0.6), sums_of(0.7)
-    baseline = sums_of(0.2)
     names = [f"{kind}, mfcc" for kind in trunk.KINDS]
     alike = dict.fromkeys(names, same)
     said = trunk.in_short(alike, trunk.compared(alike, ["mfcc"], 1000))
@@ -310,6 +372,23 @@ def test_closing_sentences_follow_their_tables():
     assert "beyond chance in mfcc (emotion % +10.0); against" in said
     assert "it is worse in none and better in mfcc (emotion % +10.0);" in said
     assert "CNN, mfcc, 70.0 %, against 60.0 % by" in said
-    losses = {variant.name: same for variant in loss.variants()} | {"age as ranks": better}
-    said = loss.in_short(losses, loss.compared(losses, 1000), baseline)
-    assert "beyond chance: age as ranks (emotion %);" in said
+
+
+def test_the_loss_that_is_better_on_one_representation_only_is_not_better():
+    losses = {variant.name: sums_of(0.6) for variant in loss.variants(["new", "old"])}
+    losses["age as ranks, new"] = losses["age as ranks, old"] = sums_of(0.7)
+    losses["age as a distribution, old"] = sums_of(0.8)
+    losses["standardised age, GradNorm, new"] = sums_of(0.5)
+    losses["standardised age, GradNorm, old"] = sums_of(0.5)
+    literal = "age in years, plain sum, old"
+    exact, off_by_two = (
+        np.broadcast_to([100.0, 0, 0, squares, 0, 0, 0], (1, 12, 7)) for squares in (0, 400)
+    )
+    losses[literal] = replace(sums_of(0.3), age=exact)
+    baseline = replace(sums_of(0.2), age=off_by_two)
+    said = loss.in_short(losses, loss.compared(losses, ["new", "old"], 4000), baseline)
+    assert "changes emotion by +0.0 points (new, may be chance) and -30.0 points (old)" in said
+    assert "chance on new and old: age as ranks (emotion); the lowest" in said
+    assert (
+        "is 0.0 years (age in years, plain sum, old), where ignoring the voice gives 2.0." in said
+    )

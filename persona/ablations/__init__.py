@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, fields
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -181,6 +182,20 @@ def table(study: str) -> Path:
 def results(study: str) -> dict[str, Sums]:
     """The sums of every variant of a study, from its shipped table."""
     return evaluation.read_sums(table(study))
+
+
+def results_on(
+    study: ModuleType, representations: Sequence[str], seeds: Sequence[int] = SEEDS
+) -> dict[str, Sums]:
+    """`results` of a study on chosen representations and seeds, trained now unless shipped.
+
+    study : a module with `variants(representations)` and `REPRESENTATIONS`, those shipped.
+    """
+    name = study.__name__.rpartition(".")[-1]
+    if (tuple(representations), tuple(seeds)) != (study.REPRESENTATIONS, SEEDS):
+        name = "-".join([name, *representations, *map(str, seeds)])
+        run(name, study.variants(representations), seeds)
+    return results(name)
 
 
 def standardised(embeddings: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Tables of values and of planned comparisons, as chapters print them."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,11 @@ DRAWS = 10_000
 """Bootstrap samples: with n comparisons the smallest corrected p is 2 n / DRAWS."""
 
 
-def scores(counts: Mapping[str, Sums]) -> pd.DataFrame:
-    """Values with 95 % intervals over speakers, a row per variant and a column per measure."""
+def scores(counts: Mapping[Any, Sums]) -> pd.DataFrame:
+    """Values with 95 % intervals over speakers, a row per variant and a column per measure.
+
+    counts : by row label; labels that are tuples become levels of the index.
+    """
     rows = {}
     for name, of_variant in counts.items():
         found = evaluation.score(of_variant)
@@ -77,9 +81,42 @@ def spread(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(list(rows.values()), index=index)
 
 
+def shown(name: str) -> str:
+    """A code name, or several joined by "+", as readers see it."""
+    return "+".join(tables.NAMES_SHOWN.get(part, part) for part in name.split("+"))
+
+
 def clear(row: pd.Series) -> bool:
     """Whether a difference is told from chance after Holm's correction."""
     return bool(row["p_holm"] < 0.05)
+
+
+def changes(table: pd.DataFrame, label: str) -> str:
+    """The measures that a row label changes clearly on some representation, aloud.
+
+    table : of `planned`, indexed by representation, label and measure.
+
+    E.g. "emotion by -2.9 points (MFCC) and -0.2 points (d-vector, may be chance)"; "nothing"
+    without any.
+    """
+    rows = table[table.index.get_level_values(1) == label]
+    said = []
+    for heading, _, digits in tables.MEASURES.values():
+        of_measure = rows[rows.index.get_level_values(2) == heading]
+        if (of_measure["p_holm"] < 0.05).any():
+            unit = "points" if heading.endswith("%") else "years"
+            each = [
+                f"{row['difference']:+.{digits}f} {unit} "
+                f"({name[0]}{'' if clear(row) else ', may be chance'})"  # type: ignore[index]
+                for name, row in of_measure.iterrows()
+            ]
+            said.append(f"{without_unit(heading)} by {listed(each)}")
+    return ", ".join(said) or "nothing"
+
+
+def without_unit(heading: str) -> str:
+    """A heading of `tables.MEASURES` in a sentence: "emotion", "age RMSE"."""
+    return heading.removesuffix(" %").removesuffix(", years")
 
 
 def listed(words: list[str]) -> str:

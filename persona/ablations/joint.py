@@ -10,15 +10,15 @@ import pandas as pd
 import torch
 
 from persona import corpora, features, folds, tables, training
-from persona.ablations import SEEDS, Variant, run
-from persona.ablations._scores import DRAWS, clear, listed, planned
+from persona.ablations import Variant, run
+from persona.ablations._scores import DRAWS, changes, planned, shown
 from persona.evaluation import Sums
 from persona.folds import PROTOCOLS
 from persona.losses import TASKS
 from persona.model import Network
 from persona.training import Fit, Settings, Targets
 
-REPRESENTATION = "mfcc"
+REPRESENTATIONS = ("mfcc", "dvector")
 JOINT = "emotion + gender + age"
 KEPT_BEST = "all three, each at its best epoch"
 ALONE = "three networks"
@@ -34,99 +34,95 @@ TASK_SETS = {
 """Weights of the three losses for every set of tasks."""
 
 
-def variants(representation: str = REPRESENTATION) -> list[Variant]:
+def variants(representations: Sequence[str] = REPRESENTATIONS) -> list[Variant]:
     """Every set of tasks for unseen speakers; all three tasks and single ones for random clips.
 
     The joint network also stops by each of its tasks alone: `kept_best` puts these together.
     """
     sets = [
-        Variant(f"{tasks}, {protocol}", representation, protocol=protocol, weights=weights)
+        Variant(f"{tasks}, {name}, {protocol}", name, protocol=protocol, weights=weights)
+        for name in representations
         for protocol in PROTOCOLS
         for tasks, weights in TASK_SETS.items()
         if protocol == "speaker-disjoint" or tasks in (JOINT, *TASKS)
     ]
     stopped = [
-        Variant(f"{JOINT}, stopped by {task}", representation, watched=TASK_SETS[task])
+        Variant(f"{JOINT}, {name}, stopped by {task}", name, watched=TASK_SETS[task])
+        for name in representations
         for task in TASKS
     ]
     return sets + stopped
 
 
-def study(representation: str = REPRESENTATION, seeds: Sequence[int] = SEEDS) -> str:
-    """Name of the results table; "joint" is shipped."""
-    shipped = representation == REPRESENTATION and tuple(seeds) == SEEDS
-    return "joint" if shipped else "-".join(["joint", representation, *map(str, seeds)])
+def make(jobs: int | None = None) -> Path:
+    """Train what is missing, two minutes on two cores."""
+    return run("joint", variants(), jobs=jobs)
 
 
-def make(
-    jobs: int | None = None,
-    representation: str = REPRESENTATION,
-    seeds: Sequence[int] = SEEDS,
-    settings: Settings | None = None,
-) -> Path:
-    """Train what is missing, a minute on two cores."""
-    name = study(representation, seeds)
-    return run(name, variants(representation), seeds, settings, jobs=jobs)
-
-
-def separate(counts: Mapping[str, Sums], protocol: str) -> Sums:
+def separate(counts: Mapping[str, Sums], representation: str, protocol: str) -> Sums:
     """Sums of three single-task networks that answer one question each."""
-    emotion, gender, age = (counts[f"{task}, {protocol}"] for task in TASKS)
+    emotion, gender, age = (counts[f"{task}, {representation}, {protocol}"] for task in TASKS)
     return replace(emotion, gender=gender.gender, age=age.age)
 
 
-def kept_best(counts: Mapping[str, Sums]) -> Sums:
+def kept_best(counts: Mapping[str, Sums], representation: str) -> Sums:
     """Sums of the joint network whose every task keeps its own best epoch of the same training."""
-    emotion, gender, age = (counts[f"{JOINT}, stopped by {task}"] for task in TASKS)
+    emotion, gender, age = (
+        counts[f"{JOINT}, {representation}, stopped by {task}"] for task in TASKS
+    )
     return replace(emotion, gender=gender.gender, age=age.age)
 
 
-def compared(counts: Mapping[str, Sums], draws: int = DRAWS) -> pd.DataFrame:
+def compared(
+    counts: Mapping[str, Sums], representations: Sequence[str], draws: int = DRAWS
+) -> pd.DataFrame:
     """Every set of several tasks against single-task networks, in each of its tasks.
 
-    A table as of `_scores.planned`, labelled by the set of tasks.
+    A table as of `_scores.planned`, labelled by representation and set of tasks.
     """
-    networks = {tasks: counts[f"{tasks}, speaker-disjoint"] for tasks in TASK_SETS}
-    networks |= {KEPT_BEST: kept_best(counts), ALONE: separate(counts, "speaker-disjoint")}
+    together = {
+        f"{network}, {name}, speaker-disjoint": sums
+        for name in representations
+        for network, sums in (
+            (ALONE, separate(counts, name, "speaker-disjoint")),
+            (KEPT_BEST, kept_best(counts, name)),
+        )
+    }
     metric = dict(zip(TASKS, tables.MEASURES, strict=True))
     sets = {tasks: tasks.split(" + ") for tasks in TASK_SETS if tasks not in TASKS}
     pairs: dict[tuple[str, ...], tuple[str, ...]] = {
-        (name,): (name, ALONE, *(metric[task] for task in tasks))
-        for name, tasks in (sets | {KEPT_BEST: TASKS}).items()
+        (shown(name), network): (
+            f"{network}, {name}, speaker-disjoint",
+            f"{ALONE}, {name}, speaker-disjoint",
+            *(metric[task] for task in tasks),
+        )
+        for name in representations
+        for network, tasks in (sets | {KEPT_BEST: TASKS}).items()
     }
-    return planned(networks, pairs, draws)
+    table = planned({**counts, **together}, pairs, draws)
+    return table.rename_axis(["representation", "network for", "measure"])
 
 
 def in_short(differences: pd.DataFrame, costs: pd.DataFrame) -> str:
     """The chapter's closing sentence, from `compared` and `cost`."""
     ratio = costs["ratio"]
     return (
-        "against three single-task networks, one joint network changes "
-        f"{_changes(differences, JOINT)} on unseen speakers, and, where each task keeps its own "
-        f"best epoch of that training, {_changes(differences, KEPT_BEST)}; the three cost "
+        "on unseen speakers, one joint network differs from three single-task networks beyond "
+        f"chance in {changes(differences, JOINT)}; where each task keeps its own best epoch, in "
+        f"{changes(differences, KEPT_BEST)}; the three cost, on {costs.columns.name}, "
         f"{ratio['parameters']:.1f} times its parameters and memory, "
         f"{ratio['training, s per epoch']:.1f} times its training time and "
         f"{ratio['answering one clip, ms']:.1f} times its time to answer."
     )
 
 
-def _changes(differences: pd.DataFrame, network: str) -> str:
-    said = []
-    for heading, _, _ in tables.MEASURES.values():
-        row = differences.loc[[(network, heading)]].iloc[0]
-        unit = "years" if heading == tables.MEASURES["age_rmse"][0] else "points"
-        measure = heading.removesuffix(" %").removesuffix(", years")
-        interval = f"{row['difference']:+.1f} {unit} [{row['low']:+.1f}, {row['high']:+.1f}]"
-        said.append(f"{measure} by {interval}{'' if clear(row) else ' (may be chance)'}")
-    return listed(said)
-
-
 def cost(representation: str = "mfcc", epochs: int = 3, repeats: int = 200) -> pd.DataFrame:
     """What one joint network costs against three single-task ones, measured here and now.
 
     Returns one row per quantity with the columns `one joint network`, `three networks` and
-    `ratio`. Both are trained on the same rows for `epochs` epochs and asked for one clip at a
-    time, `repeats` times (the median counts), on one thread.
+    `ratio`; the axis of the columns is named after the representation. Both are trained on the
+    same rows for `epochs` epochs and asked for one clip at a time, `repeats` times (the median
+    counts), on one thread.
     """
     clips = corpora.clips()
     embeddings = torch.from_numpy(features.read(representation).at(clips["clip"]))
@@ -167,7 +163,8 @@ def cost(representation: str = "mfcc", epochs: int = 3, repeats: int = 200) -> p
         },
         index=["one joint network", "three networks"],
     ).T
-    return table.assign(ratio=table["three networks"] / table["one joint network"])
+    table = table.assign(ratio=table["three networks"] / table["one joint network"])
+    return table.rename_axis(columns=shown(representation))
 
 
 def embedding_time(representation: str = "mfcc", seconds: float = 2.5, repeats: int = 5) -> float:
