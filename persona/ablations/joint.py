@@ -55,7 +55,7 @@ def variants(representations: Sequence[str] = REPRESENTATIONS) -> list[Variant]:
 
 
 def make(jobs: int | None = None) -> Path:
-    """Train what is missing, two minutes on two cores."""
+    """Train what is missing, three minutes on two cores."""
     return run("joint", variants(), jobs=jobs)
 
 

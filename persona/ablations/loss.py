@@ -51,7 +51,7 @@ def variants(representations: Sequence[str] = REPRESENTATIONS) -> list[Variant]:
 
 
 def make(jobs: int | None = None) -> Path:
-    """Train what is missing, four minutes on two cores."""
+    """Train what is missing, three minutes on two cores."""
     return run("loss", variants(), jobs=jobs)
 
 
