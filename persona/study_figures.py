@@ -85,7 +85,7 @@ def conditions(table: pd.DataFrame, headings: Mapping[str, str]) -> "Figure":
     """What every degradation costs, a panel per metric of `headings` (metric to heading).
 
     table : columns `condition`, `trained`, `metric`, `value`, `low`, `high`; a marker per
-        `trained`.
+        `trained`, of which there are two or three.
     """
     places = {name: y for y, name in enumerate(table["condition"].unique())}
     figure, axes = _subplots(1, len(headings), 11, 0.3 * len(places) + 1.2)
@@ -93,8 +93,9 @@ def conditions(table: pd.DataFrame, headings: Mapping[str, str]) -> "Figure":
     for axis, (metric, heading) in zip(axes[0], headings.items(), strict=True):
         factor = 1 if "years" in heading else 100
         for shift, name, marker, colour in zip(
-            (-0.16, 0.16), trained, "so", (ACCENT, INK), strict=True
-        ):
+            np.linspace(-0.24, 0.24, len(trained)), trained, "soD", (ACCENT, INK, PALE),
+            strict=False,
+        ):  # fmt: skip
             rows = table[(table["metric"] == metric) & (table["trained"] == name)]
             y = rows["condition"].map(places) + shift
             axis.hlines(y, factor * rows["low"], factor * rows["high"], color=colour, alpha=0.5)
@@ -103,7 +104,7 @@ def conditions(table: pd.DataFrame, headings: Mapping[str, str]) -> "Figure":
         axis.set_yticklabels(list(places) if axis is axes[0, 0] else [])
         axis.grid(axis="x", alpha=0.3)
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(trained), frameon=False)
     return figure
 
 

@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 import torch
 
-from persona import audio, corpora, degradations, folds
-from persona.ablations import robustness
-from persona.ablations.robustness import Copy
+from persona import audio, corpora, degradations, evaluation, features, folds, training
+from persona.ablations import _copies, _emodb, best, robustness
+from persona.ablations._copies import Copy
 from persona.audio import RATE
 from persona.errors import CorpusError
+from persona.features import FeatureTable
 from persona.model import Network, Prediction
 
 SHARED = Path(__file__).parents[2] / "shared" / "crema-d" / "audio"
@@ -138,7 +139,7 @@ def few():
 
 def test_nobody_babbles_behind_their_own_voice(few):
     speaker = dict(zip(few["clip"], few["speaker"], strict=True))
-    babbles = [c for c in robustness.test_copies(few) if c.kind == "babble"]
+    babbles = [c for c in _copies.test_copies(few) if c.kind == "babble"]
     assert len(babbles) == 4 * len(few)
     for copy in babbles:
         others = {speaker[voice] for voice in copy.voices}
@@ -147,41 +148,34 @@ def test_nobody_babbles_behind_their_own_voice(few):
 
 
 def test_every_clip_is_tested_under_every_condition(few):
-    copies = robustness.test_copies(few)
+    copies = _copies.test_copies(few)
     assert len(copies) == len({copy.name for copy in copies}) == 18 * len(few)
 
 
 def test_training_copies_are_one_per_clip_of_all_kinds(few):
-    copies = robustness.training_copies(few)
+    copies = _copies.training_copies(few)
     assert [copy.clip for copy in copies] == few["clip"].tolist()
     assert {c.kind for c in copies} == {"white", "babble", "telephone", "mp3", "short", "level"}
-    assert robustness.training_copies(few) == copies
+    assert _copies.training_copies(few) == copies
 
 
 def test_a_network_trains_on_no_babble_of_speakers_it_is_tested_on(few):
     copies = [Copy(c, "babble", 5, (few["clip"].iloc[0], few["clip"].iloc[15]))
               for c in few["clip"]]  # fmt: skip
     both = np.arange(20)
-    assert len(robustness.with_copies(both, few, copies)) == 40
+    assert len(_copies.with_copies(both, few, copies)) == 40
     one = np.arange(10)
-    assert (robustness.with_copies(one, few, copies) == one).all()
+    assert (_copies.with_copies(one, few, copies) == one).all()
 
 
 def test_copies_of_training_clips_are_never_those_of_test_clips(few):
-    copies = robustness.training_copies(few)
+    copies = _copies.training_copies(few)
     speaker = dict(zip(few["clip"], few["speaker"], strict=True))
     for split in folds.split(few, "speaker-disjoint", 0, folds=4):
-        rows = robustness.with_copies(split.train, few, copies)
+        rows = _copies.with_copies(split.train, few, copies)
         heard = {copies[r - len(few)] for r in rows if r >= len(few)}
         tested = set(few["speaker"].iloc[split.test])
         assert not tested & {speaker[v] for c in heard for v in (c.clip, *c.voices)}
-
-
-def test_a_kind_of_degradation_can_be_kept_unseen(few):
-    copies = robustness.training_copies(few)
-    rows = robustness.with_copies(np.arange(len(few)), few, copies, unseen="babble")
-    kept = {copies[r - len(few)].kind for r in rows if r >= len(few)}
-    assert kept == {"white", "telephone", "mp3", "short", "level"}
 
 
 def write_voice(folder, clip, voice):
@@ -193,17 +187,17 @@ def write_voice(folder, clip, voice):
 def test_copies_are_written_and_kept(tmp_path, voice):
     write_voice(tmp_path, "a", voice)
     copies = [Copy("a", "none"), Copy("a", "short", 0.5)]
-    files = robustness.write_copies(copies, tmp_path, tmp_path / "out", jobs=1)
+    files = _copies.write_copies(copies, tmp_path, tmp_path / "out", jobs=1)
     assert [audio.read(file).seconds for file in files] == [2.0, 0.5]
     assert audio.read(files[0]).samples == pytest.approx(voice.clip(-1, 1), abs=1e-4)
     files[0].write_bytes(b"kept")
-    robustness.write_copies(copies, tmp_path, tmp_path / "out", jobs=1)
+    _copies.write_copies(copies, tmp_path, tmp_path / "out", jobs=1)
     assert files[0].read_bytes() == b"kept"
 
 
 def test_missing_clips_are_named(tmp_path):
     with pytest.raises(CorpusError, match=r"lacks 2 clips \(a, b"):
-        robustness.write_copies([Copy("a", "babble", 0, ("b",))], tmp_path, tmp_path / "out")
+        _copies.write_copies([Copy("a", "babble", 0, ("b",))], tmp_path, tmp_path / "out")
 
 
 def test_tables_of_the_same_copies_are_kept_and_others_made_again(tmp_path, voice, monkeypatch):
@@ -212,8 +206,8 @@ def test_tables_of_the_same_copies_are_kept_and_others_made_again(tmp_path, voic
     table = tmp_path / "mfcc.parquet"
 
     def made(copy):
-        robustness.embed({"a": copy}, tmp_path, {"mfcc": table}, jobs=1)
-        return robustness.read_tables([table]).embeddings
+        _copies.embed({"a": copy}, tmp_path, {"mfcc": table}, jobs=1)
+        return _copies.read_tables([table]).embeddings
 
     plain = made(Copy("a", "none"))
     assert plain.shape == (1, 80)
@@ -222,6 +216,15 @@ def test_tables_of_the_same_copies_are_kept_and_others_made_again(tmp_path, voic
     assert table.stat().st_mtime_ns == written
     assert not np.allclose(made(Copy("a", "white", 0)), plain)
     assert not list((tmp_path / "build").rglob("*.wav"))
+
+
+def test_a_table_is_embedded_as_the_shipped_one_of_its_name_was(tmp_path, voice):
+    write_voice(tmp_path, "a", voice)
+    files = {"a": tmp_path / "a.wav"}
+    for name in ("mfcc", "mfcc_delta"):
+        _copies.extract(name, files, tmp_path / f"{name}.parquet", jobs=1)
+        made = _copies.read_tables([tmp_path / f"{name}.parquet"]).embeddings
+        assert made.shape[1] == features.read(name).embeddings.shape[1]
 
 
 @pytest.fixture
@@ -240,6 +243,45 @@ def test_an_unlimited_network_hears_how_far_away_an_input_is(network):
     assert (unlimited.predict(edge).age == network.predict(edge).age).all()
 
 
+@pytest.mark.parametrize("head", ["number", "linear"])
+def test_stacked_networks_say_what_each_says_alone(head):
+    apart = [Network(3, "fcn", [seed], head, [4]).eval() for seed in (5, 9)]
+    apart[1].mean[:], apart[1].limit[:], apart[1].age_mean[:] = 1, 2, 40
+    x = torch.randn(7, 3, generator=torch.Generator().manual_seed(0))
+    together = robustness.stacked(apart).predict(x)
+    for model, network in enumerate(apart):
+        alone = network.predict(x)
+        for part, of_all in zip(alone, together, strict=True):
+            assert torch.allclose(part[0], of_all[model])
+
+
+@pytest.mark.parametrize("degraded, unseen", [(False, ""), (True, ""), (True, "babble")])
+def test_networks_as_the_apps_hear_all_but_the_test_speakers(monkeypatch, degraded, unseen):
+    clips = corpora.clips()
+    copies = _copies.training_copies(clips)
+    speaker = dict(zip(clips["clip"], clips["speaker"], strict=True))
+    learnt = []
+
+    def train(data, chosen, seeds, recipe):
+        learnt.append((chosen, seeds))
+        return Network(3, "fcn", seeds, recipe.age_head, recipe.hidden)
+
+    monkeypatch.setattr(best, "train", train)
+    assert len(robustness._app_networks(degraded, unseen, 2)) == folds.FOLDS
+    assert [seeds for _, seeds in learnt] == [[10], [11], [12], [13], [14]]
+    for split, (chosen, _) in zip(robustness.splits([2]), learnt, strict=True):
+        tested = set(clips["speaker"].iloc[split.test])
+        own = chosen[chosen < len(clips)]
+        assert (np.sort(own) == np.sort(np.concatenate([split.train, split.validation]))).all()
+        further = chosen[(chosen >= len(clips)) & (chosen < 2 * len(clips))]
+        if not degraded:
+            continue
+        heard = [copies[row - len(clips)] for row in further]
+        assert not tested & {speaker[v] for copy in heard for v in (copy.clip, *copy.voices)}
+        assert ("babble" in {copy.kind for copy in heard}) == (unseen != "babble")
+        assert {"white", "telephone", "mp3", "short", "level"} <= {copy.kind for copy in heard}
+
+
 def german_clips(ages):
     return pd.DataFrame({
         "clip": [f"g{i}" for i in range(len(ages))], "speaker": 3, "emotion": "sad",
@@ -249,7 +291,7 @@ def german_clips(ages):
 
 def test_every_network_answers_for_all_of_another_corpus(network):
     embeddings = np.random.default_rng(0).normal(10, 2, (6, 3)).astype(np.float32)
-    sums = robustness.tested_elsewhere(network, embeddings, german_clips([30] * 6))
+    sums = _emodb.tested(network, embeddings, german_clips([30] * 6))
     assert sums.age.shape == (2, 1, 7)
     assert sums.emotion[:, 0].sum(axis=(1, 2)).tolist() == [6, 6]
     said = network.predict(torch.from_numpy(embeddings)).age.sum(axis=1).numpy()
@@ -260,7 +302,7 @@ def test_adapting_forgets_where_the_other_corpus_lies_and_leaves_the_network_alo
     embeddings = np.random.default_rng(0).normal(0, 1, (50, 3)).astype(np.float32)
     clips = german_clips([30] * 50)
     adapted = [
-        robustness.tested_elsewhere(network, moved, clips, adapted=True).age
+        _emodb.tested(network, moved, clips, adapted=True).age
         for moved in (embeddings, 7 * embeddings + 100)
     ]
     assert adapted[0] == pytest.approx(adapted[1], rel=1e-4)
@@ -279,7 +321,7 @@ def test_each_network_is_asked_about_its_own_test_speakers_only(monkeypatch):
     some = clips[clips["speaker"] < 1011].groupby("speaker").head(5).sort_values("clip")
     names = [f"{clip} level -20 dB" for clip in some["clip"]]
     names += [f"{clip} babble, 0 dB" for clip in some["clip"][2:]]
-    table = robustness.FeatureTable(
+    table = FeatureTable(
         np.array(names), np.arange(len(names), dtype=np.float32)[:, None].copy(), {}
     )
     splits = folds.split(clips, "speaker-disjoint", 0)
@@ -291,8 +333,8 @@ def test_each_network_is_asked_about_its_own_test_speakers_only(monkeypatch):
             Prediction(torch.ones(len(r), 6), torch.ones(len(r), 2), embeddings[r, 0]) for r in rows
         ]
 
-    monkeypatch.setattr(robustness.training, "predict_each", predict_each)
-    sums = robustness.tested(Oracle(), splits, table, "babble, 0 dB", seeds=[0])
+    monkeypatch.setattr(training, "predict_each", predict_each)
+    sums = robustness.tested(Oracle(), table, "babble, 0 dB", seeds=[0])
     assert sums.age[0, :, 0].sum() == len(some) - 2
     for split, said in zip(splits, asked, strict=True):
         heard = {names[int(row)].split()[0] for row in said}
@@ -301,25 +343,73 @@ def test_each_network_is_asked_about_its_own_test_speakers_only(monkeypatch):
 
 
 def test_the_shipped_results_hold_every_network_condition_and_speaker():
-    counts = robustness.evaluation.read_sums(robustness.degraded_file())
-    assert len(counts) == len(robustness.TRAINED) * len(robustness.CONDITIONS)
+    counts = evaluation.read_sums(robustness.results_file())
+    assert len(counts) == len(robustness.TRAINED) * len(_copies.CONDITIONS)
     for sums in counts.values():
         assert sums.age[..., 0].sum(axis=1).tolist() == [1092] * 3
-    elsewhere = robustness.evaluation.read_sums(robustness.elsewhere_file())
-    assert list(elsewhere) == list(robustness.ELSEWHERE)
+    elsewhere = evaluation.read_sums(_emodb.results_file())
+    assert list(elsewhere) == list(_emodb.NETWORKS)
     assert all((sums.age[..., 0].sum(axis=1) == 454).all() for sums in elsewhere.values())
+
+
+def sums(right, speakers=40, clips=10):
+    """Of every speaker's `clips`, all of an angry woman, the first `right` are named so."""
+    emotion, gender = np.zeros((1, speakers, 6, 6)), np.zeros((1, speakers, 2, 2))
+    emotion[..., 0, 0], emotion[..., 0, 1], gender[..., 0, 0] = right, clips - right, clips
+    each = [[1, t, t, t * t, t * t, t * t, 0] for t in range(20, 20 + speakers)]
+    age = clips * np.array([each], float)
+    return evaluation.Sums(emotion, gender, age, np.arange(speakers))
+
+
+@pytest.fixture
+def counts():
+    """Clean: 8 of 10 right as recorded, else 3, but 9 in MP3. The app: 7, but 2 at low level."""
+    found = {}
+    for condition in _copies.CONDITIONS:
+        name = _copies.label(*condition)
+        right = {"as recorded": 8}.get(name, 9 if condition[0] == "mp3" else 3)
+        found[f"app clean | {name}"] = sums(right)
+        found[f"app | {name}"] = sums(2 if name == "level -20 dB" else 7)
+    return found
+
+
+def test_a_star_marks_what_a_degradation_changes_beyond_chance(counts):
+    cost = robustness.costs(counts, "app clean", draws=20_000)
+    table = robustness.fared(counts, "app clean", cost)
+    assert table.index.tolist() == [_copies.label(*c) for c in _copies.CONDITIONS]
+    assert table.loc["as recorded", "emotion %"] == "80.0 [80.0, 80.0]"
+    assert table.loc["babble, 5 dB", "emotion %"] == "30.0 [30.0, 30.0]*"
+    assert not table["gender %"].str.contains(r"\*").any()
+
+
+def test_the_closing_sentence_follows_from_the_numbers(counts):
+    gain = robustness.gains(counts, draws=20_000)
+    german = {"app": sums(4), "app, adapted": sums(5)}
+    said = robustness.in_short(counts, gain, german)
+    assert "app's recipe names 70 % of emotions as recorded, and 70 % (telephone band)" in said
+    assert "help beyond chance under 13 of 17 degradations (babble, 5 dB: +40 points)" in said
+    assert "harm under 4; as recorded they change -10.0 points, beyond chance" in said
+    assert "mean recall is 40 %, and 50 % with input standardised" in said
+    assert len(said.split()) <= 80
+
+
+def test_another_recipe_asks_for_another_run(monkeypatch):
+    before = robustness._made_by()
+    assert before == robustness._made_by()
+    monkeypatch.setattr(best, "Recipe", lambda: type(best.CANDIDATES[0])(epochs=99))
+    assert robustness._made_by() != before
 
 
 def test_what_is_missing_leaves_the_shipped_results_alone(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(robustness, "_made_by", lambda: {"other": "code"})
-    before = robustness.degraded_file().read_bytes()
+    before = robustness.results_file().read_bytes()
     robustness.make(source=tmp_path / "nowhere")
     assert "shipped results are kept" in capsys.readouterr().out
-    assert robustness.degraded_file().read_bytes() == before
+    assert robustness.results_file().read_bytes() == before
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the audio of CREMA-D is not beside the project")
 def test_the_small_sample_holds_every_clip_that_is_tested():
     found = {file.stem for file in SHARED.glob("*.flac")}
-    assert set(pd.read_csv(robustness.degraded_file().with_name("robustness_clips.csv"))["clip"]) \
+    assert set(pd.read_csv(robustness.results_file().with_name("robustness_clips.csv"))["clip"]) \
         == found  # fmt: skip
