@@ -73,9 +73,7 @@ def read(
     accept_silence: bool = False,
 ) -> Audio:
     """Read a whole file, its bytes, or a `(waveform, rate)` pair; arguments as for `Reader`."""
-    with Reader(
-        source, max_bytes=max_bytes, name=name, accept_silence=accept_silence
-    ) as reader:
+    with Reader(source, max_bytes=max_bytes, name=name, accept_silence=accept_silence) as reader:
         return reader.read()
 
 

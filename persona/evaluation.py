@@ -21,9 +21,11 @@ from persona.predictions import PROBABILITIES
 METRICS = (
     "emotion_accuracy", "emotion_uar", "emotion_f1",
     "gender_accuracy", "gender_uar", "gender_f1",
-    "age_rmse", "age_mae", "age_ccc",
+    "age_rmse", "age_mae", "age_ccc", "age_r",
 )  # fmt: skip
-"""Accuracy, unweighted average recall and macro-F1 (fractions); RMSE and MAE (years); CCC."""
+"""Accuracy, unweighted average recall and macro-F1 (fractions); RMSE and MAE (years); CCC;
+Pearson's r,
+0 where one age is said to all."""
 
 DRAWS = 1000
 """Bootstrap samples of speakers."""
@@ -79,13 +81,14 @@ def metrics(counts: Sums, weights: np.ndarray) -> dict[str, np.ndarray]:
     )
     squared = tt - 2 * tp + pp
     covariance = tp / n - t * p / n**2
-    spread = (tt / n - (t / n) ** 2) + (pp / n - (p / n) ** 2) + (t / n - p / n) ** 2
+    of_age, of_said = tt / n - (t / n) ** 2, pp / n - (p / n) ** 2
     values = {
         **_classification("emotion", emotion),
         **_classification("gender", gender),
         "age_rmse": np.sqrt(squared / n),
         "age_mae": absolute / n,
-        "age_ccc": 2 * covariance / spread,  # Lin (1989)
+        "age_ccc": 2 * covariance / (of_age + of_said + (t / n - p / n) ** 2),  # Lin (1989)
+        "age_r": covariance / np.sqrt(np.maximum(of_age * of_said, 1e-12)),
     }
     return {name: value.mean(axis=1) for name, value in values.items()}
 

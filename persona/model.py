@@ -22,7 +22,7 @@ CHANNELS = (8, 16)
 KERNEL = 3
 """Filters and kernel of the two convolutions; the paper gives neither."""
 
-AGE_HEADS = ("number", "distribution", "ordinal")
+AGE_HEADS = ("number", "linear", "distribution", "ordinal")
 BINS = torch.arange(15.0, 81.0, 5.0)
 """Ages in years that a distribution head weighs and between which an ordinal head ranks."""
 
@@ -103,9 +103,9 @@ class Network(nn.Module):
     architecture : "fcn" (fully connected 200-128-56) or "cnn" (two 1-D convolutions with
         max-pooling over the embedding before it).
     seeds : one per network; a network's initial weights depend on its own seed only.
-    age_head : "number" (the paper's), "distribution" (softmax over `BINS`, of which the expected
-        age is said; Rothe et al. 2015) or "ordinal" (one score against ranked thresholds, CORAL;
-        Cao et al. 2020).
+    age_head : "number" (the paper's), "linear" (a number read from the standardised input, past
+        the trunk), "distribution" (softmax over `BINS`, of which the expected age is said; Rothe
+        et al. 2015) or "ordinal" (one score against ranked thresholds, CORAL; Cao et al. 2020).
     hidden : widths of the fully connected stack.
 
     The standardisation of the input and of age belongs to the network (buffers `mean`, `scale`,
@@ -145,7 +145,10 @@ class Network(nn.Module):
         self.gender = StackedLinear(hidden[-1], len(GENDERS), generators)
         self.age_head = age_head
         outputs = len(BINS) if age_head == "distribution" else 1
-        self.age = StackedLinear(hidden[-1], outputs, generators)
+        heard = dimension if age_head == "linear" else hidden[-1]
+        self.age = StackedLinear(heard, outputs, generators)
+        if age_head == "linear":
+            nn.init.zeros_(self.age.weight)  # noise along directions that nobody varies in stays
         if age_head == "ordinal":
             easy_to_hard = torch.linspace(2, -2, len(BINS) - 1)
             self.thresholds = nn.Parameter(easy_to_hard.expand(self.models, 1, -1).clone())
@@ -181,7 +184,7 @@ class Network(nn.Module):
 
     def forward(self, x: Tensor) -> Output:
         """Embeddings of shape (M, B, dimension), or (B, dimension) for all alike, to logits."""
-        x = self.standardised(x)
+        x = standardised = self.standardised(x)
         if self.convolutions:
             x = x.transpose(0, 1)
             batch = len(x)
@@ -190,8 +193,8 @@ class Network(nn.Module):
             x = x.reshape(batch, self.models, -1).transpose(0, 1)
         for layer in self.hidden:
             x = functional.relu(layer(x))
-        age = self.age(x)
-        if self.age_head == "number":
+        age = self.age(standardised if self.age_head == "linear" else x)
+        if self.age_head in ("number", "linear"):
             age = age.squeeze(-1)
         elif self.age_head == "ordinal":
             age = age + self.thresholds

@@ -1,5 +1,6 @@
 """Studies: what is made is kept, what is compared is fair, and the controls control."""
 
+import importlib
 import json
 import shutil
 from dataclasses import replace
@@ -113,6 +114,31 @@ class TestRunner:
         )
         assert forty != fifty
         assert json.loads(json.dumps(forty)) == {**forty, "weights": [1, 1, 1], "hidden": [*HIDDEN]}
+
+    def test_a_function_is_known_by_its_source_and_that_of_what_it_calls(
+        self, tmp_path, monkeypatch
+    ):
+        monkeypatch.syspath_prepend(tmp_path)
+
+        def told(name: str, *lines: str) -> str:
+            (tmp_path / f"{name}.py").write_text("\n".join(lines))
+            return ablations.source(importlib.import_module(name).says)
+
+        says, calls = "def says(): return age()", "def age(): return 40"
+        usual = told("usual", says, calls)
+        assert told("commented", says, "# forty", calls, "def unused(): return 1") == usual
+        assert told("direct", "def says(): return 40", calls) != usual
+        assert told("deeper", says, "def age(): return 50") != usual
+
+    def test_what_a_variant_reads_besides_is_part_of_what_made_it(self, folder):
+        table = folder / "data" / "features" / "besides.parquet"
+        made = []
+        for first in (0.0, 1.0):
+            rows = {"clip": ["a", "b"], "embedding": [[first, 0.0], [0.0, 1.0]]}
+            pd.DataFrame(rows).to_parquet(table)
+            variant = Variant("v", estimator=undecided, besides=("besides",))
+            made.append(ablations._identities([variant], (0,), BRIEF, "clean"))
+        assert made[0] != made[1]
 
     @pytest.mark.parametrize("study", [joint, loss, speakers, trunk])
     def test_no_two_variants_of_a_study_share_a_name_or_are_the_same(self, study):

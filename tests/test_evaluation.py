@@ -63,6 +63,12 @@ def test_every_metric_equals_its_definition():
     assert value["age_mae"] == pytest.approx(np.mean(abs(t - p)))
     ccc = 2 * np.cov(t, p, bias=True)[0, 1] / (t.var() + p.var() + (t.mean() - p.mean()) ** 2)
     assert value["age_ccc"] == pytest.approx(ccc)
+    assert value["age_r"] == pytest.approx(np.corrcoef(t, p)[0, 1])
+
+
+def test_saying_one_age_to_all_correlates_with_nothing():
+    clips = corpus()
+    assert evaluation.evaluate(said(clips).assign(age=40.0), clips)["value"]["age_r"] == 0
 
 
 def test_seeds_are_scored_one_by_one_and_averaged():

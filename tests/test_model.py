@@ -145,6 +145,20 @@ class TestAnswers:
             network.thresholds[..., 4:] = -1e4
         assert network.predict(embeddings(1, DIMENSION)).age.item() == pytest.approx(15 + 4 * 5)
 
+    def test_a_linear_head_reads_the_standardised_input_and_nothing_else(self):
+        network = Network(2, "fcn", [0], "linear")
+        network.standardise(0, torch.tensor([[0.0, 0], [2, 8]]), torch.tensor([30.0, 50]))
+        with torch.no_grad():
+            network.age.weight[:] = torch.tensor([[1.0], [2]])
+            network.age.bias.fill_(0.5)
+        # (3, 4) is (2, 0) deviations from the mean; a year's deviation is 10, the mean 40.
+        assert network.predict(torch.tensor([[3.0, 4]])).age.item() == pytest.approx(40 + 10 * 2.5)
+
+    def test_a_linear_head_says_the_mean_until_it_has_learnt(self):
+        network = Network(DIMENSION, "fcn", [0], "linear")
+        said = network(embeddings(4, DIMENSION)).age
+        assert (said == said[0, 0]).all()
+
     @pytest.mark.parametrize("head", AGE_HEADS)
     def test_no_age_head_changes_the_other_tasks(self, head):
         x = embeddings(4, DIMENSION)

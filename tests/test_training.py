@@ -84,10 +84,10 @@ class TestLearning:
     def test_shuffled_labels_are_not(self, embeddings, targets, split):
         assert accuracy(embeddings, targets, split, shuffled=True) < 0.35
 
-    @pytest.mark.parametrize("head", ["number", "distribution", "ordinal"])
+    @pytest.mark.parametrize("head", ["number", "linear", "distribution", "ordinal"])
     def test_every_age_head_learns_age(self, embeddings, targets, split, head):
         job = Fit(split.train, split.validation, 0, weights=(0, 0, 1))
-        settings = Settings(epochs=40, steps=20, patience=40)
+        settings = Settings(epochs=40, steps=20, learning_rate=5e-3, patience=40)
         network, _ = fit(embeddings, targets, [job], "fcn", settings, age_head=head)
         (said,) = predict_each(network, embeddings, [split.test])
         error = (said.age - targets.age[split.test]).abs().mean()

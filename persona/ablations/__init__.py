@@ -27,6 +27,7 @@ from tqdm import tqdm
 
 from persona import corpora, evaluation, features, folds, paths, predictions, training
 from persona.evaluation import Sums
+from persona.features import FeatureTable
 from persona.folds import Split
 from persona.model import HIDDEN, Network, Prediction
 from persona.provenance import software
@@ -52,6 +53,7 @@ class Variant:
     relabel : clips to the clips with other labels, in training and in test.
     estimator : embeddings, clips, split and seed to what is said about `split.test`; takes the
         place of the network.
+    besides : further tables of vectors that it reads, of whichever corpus.
 
     Functions must be importable by name (or `functools.partial` of such): other processes run
     them. A variant is trained again when their source changes.
@@ -72,12 +74,14 @@ class Variant:
     subset: Subset | None = None
     relabel: Relabel | None = None
     estimator: Estimator | None = None
+    besides: tuple[str, ...] = ()
 
     def description(self) -> dict[str, Any]:
         """Every part but the name, functions by name, arguments and source."""
         parts = {part.name: getattr(self, part.name) for part in fields(self)[1:]}
-        if self.watched is None:
-            del parts["watched"]  # as in tables made before there was a choice
+        for name in ("watched", "besides"):
+            if not parts[name]:
+                del parts[name]  # as in tables made before there was a choice
         return {name: _told(part) if callable(part) else part for name, part in parts.items()}
 
     def labels(self, policy: str) -> pd.DataFrame:
@@ -91,10 +95,29 @@ def _told(function: Any) -> str:
     if isinstance(function, partial):
         arguments = f"({function.args}, {function.keywords})"
         function = function.func
-    # The syntax tree knows no comments and no layout.
-    tree = ast.dump(ast.parse(textwrap.dedent(inspect.getsource(function))))
-    source = hashlib.sha256(tree.encode()).hexdigest()[:12]
-    return f"{function.__module__}.{function.__qualname__}{arguments} {source}"
+    return f"{function.__module__}.{function.__qualname__}{arguments} {source(function)}"
+
+
+def source(function: Any) -> str:
+    """Hash of a function and of every function and class of its module that it reaches.
+
+    Comments, layout and what it does not reach do not count.
+    """
+    module, found, waiting = inspect.getmodule(function), {}, [function]
+    while waiting:
+        current = waiting.pop()
+        tree = ast.parse(textwrap.dedent(inspect.getsource(current)))
+        found[current.__qualname__] = ast.dump(tree)
+        named = (getattr(module, n.id, None) for n in ast.walk(tree) if isinstance(n, ast.Name))
+        waiting += [
+            other
+            for other in named
+            if inspect.getmodule(other) is module
+            and (inspect.isfunction(other) or inspect.isclass(other))
+            and other.__qualname__ not in found
+        ]
+    trees = repr(sorted(found.items()))
+    return hashlib.sha256(trees.encode()).hexdigest()[:12]
 
 
 def run(
@@ -147,10 +170,22 @@ def _identities(
         "policy": policy,
     }
     identity = {r: features.read(r).identity() for r in {v.representation for v in variants}}
-    return {
-        v.name: _plain(common | v.description() | {"features": identity[v.representation]})
-        for v in variants
-    }
+    besides = {name: content(name) for name in {name for v in variants for name in v.besides}}
+    made_by = {}
+    for v in variants:
+        parts = common | v.description() | {"features": identity[v.representation]}
+        if v.besides:
+            parts["besides"] = {name: besides[name] for name in v.besides}
+        made_by[v.name] = _plain(parts)
+    return made_by
+
+
+def content(name: str) -> str:
+    """SHA-256 of a table of vectors, of whichever corpus."""
+    rows = pd.read_parquet(features.path(name), columns=["clip", "embedding"])
+    return FeatureTable(
+        rows["clip"].to_numpy(), np.stack(rows["embedding"].to_list()), {}
+    ).identity()
 
 
 def _train(
@@ -245,10 +280,14 @@ def _write_predictions(
     policy: str,
     made_by: dict[str, Any],
 ) -> None:
+    keep(file, out_of_fold(variant, seeds, settings, policy), made_by)
+
+
+def keep(file: Path, rows: pd.DataFrame, made_by: dict[str, Any]) -> None:
+    """Write predictions for a later run, whole or not at all; see `predictions.provenance`."""
     import pyarrow as pa
     import pyarrow.parquet as parquet
 
-    rows = out_of_fold(variant, seeds, settings, policy)
     written = pa.Table.from_pandas(rows, preserve_index=False)
     written = written.replace_schema_metadata({"persona": json.dumps(made_by)})
     file.parent.mkdir(parents=True, exist_ok=True)

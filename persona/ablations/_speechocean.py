@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from persona import paths, representations
+from persona import features, representations
 from persona.corpora import GENDERS
 from persona.errors import CorpusError
 from persona.provenance import software
@@ -26,9 +26,12 @@ SPEAKERS = 250
 ADULT = 18
 
 
+NAME = "speechocean762"
+
+
 def path() -> Path:
     """Where the table is kept."""
-    return paths.data() / "features" / "speechocean762.parquet"
+    return features.path(NAME)
 
 
 def clips(folder: Path) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from persona.evaluation import Sums
 from persona.folds import PROTOCOLS, Split
 from persona.model import Prediction
 from persona.provenance import software
+from persona.tables import NAMES_SHOWN
 from persona.training import Settings
 
 REPRESENTATIONS = ("mfcc", "egemaps", "dvector")
@@ -247,17 +248,13 @@ def in_short(
     # Within a fifth of the way from the true ages to knowing nothing.
     is_speaker = invented_age - true < 0.2 * (constant - true)
     what = "who is speaking, not how old they are" if is_speaker else "more than who is speaking"
-    share = known.set_index("representation")["recognised"]
     return (
-        f"the paper's age column, as far as random clips explain it, measures {what}: "
-        f"a network that reaches {true:.1f} years RMSE on random clips ({seen}) reaches "
-        f"{invented_age:.1f} for ages that were dealt out to the speakers at random, and a probe "
-        f"that names the right one of {known['speakers'].iloc[0]} speakers for "
-        f"{100 * share[seen]:.0f} % of the clips answers with "
-        f"{age(RECOGNISED, seen, 'random-clip'):.1f} years RMSE; for speakers never heard the best "
-        f"network gets {unseen:.1f} years, where ignoring the voice gives {constant:.1f}, and "
-        f"twice the speakers changes that by {by_speakers:+.2f} years, twice the clips of each by "
-        f"{by_clips:+.2f} (helpful beyond chance: more {listed(helpful)})."
+        f"the paper's age column, as far as random clips explain it, measures {what}: on random "
+        f"clips a network ({NAMES_SHOWN.get(seen, seen)}) misses true ages by {true:.1f} years "
+        f"RMSE and ages dealt out to the speakers at random by {invented_age:.1f}; for speakers "
+        f"never heard the best network misses by {unseen:.1f}, saying the mean to everyone by "
+        f"{constant:.1f}; twice the speakers changes that by {by_speakers:+.2f} years, twice the "
+        f"clips of each by {by_clips:+.2f} (helpful beyond chance: more {listed(helpful)})."
     )
 
 
