@@ -286,12 +286,14 @@ def ladder() -> dict[str, Sums]:
 
 
 def compared(counts: Mapping[str, Sums], draws: int = DRAWS) -> pd.DataFrame:
-    """Each step against the one before it, and the last against the constant; as of `planned`."""
-    names = list(counts)
-    pairs = [*zip(names[1:], names, strict=False), (SHIPPED, tables.CONSTANT)]
-    return planned(
-        counts, {(f"{first} - {second}",): (first, second) for first, second in pairs}, draws
-    )
+    """Each step against the one before it, and the last one's age error against the constant's.
+
+    A table as of `planned`.
+    """
+    steps = list(counts)[1:]
+    pairs: list[tuple[str, ...]] = [*zip(steps[1:], steps, strict=False)]
+    pairs += [(SHIPPED, tables.CONSTANT, "age_rmse")]
+    return planned(counts, {(f"{pair[0]} - {pair[1]}",): pair for pair in pairs}, draws)
 
 
 def in_short(counts: Mapping[str, Sums], differences: pd.DataFrame) -> str:
