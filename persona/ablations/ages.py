@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from persona import corpora, evaluation, features, folds, paths, predictions, training
-from persona.ablations import _speechocean, best, content, in_processes, keep, table
+from persona.ablations import _speechocean, best, content, in_processes, keep, source, table
 from persona.ablations._scores import value
 from persona.evaluation import Sums
 from persona.provenance import software
@@ -65,6 +65,7 @@ def _made_by() -> dict[str, Any]:
     """What decides the results, in the form it has after a round trip through JSON."""
     parts = {
         "recipe": asdict(best.Recipe()),
+        "source": [source(part) for part in (out_of_fold, best.rows, best.train)],
         "training_version": training.VERSION,
         "features": features.read(best.OURS).identity(),
         "strangers": content(_speechocean.NAME),
