@@ -23,3 +23,7 @@ class WeightsError(PersonaError):
 
 class ModelError(PersonaError):
     """A trained model that is missing or does not fit."""
+
+
+class StoreError(PersonaError):
+    """A file of the project that is missing, damaged, or cannot be written."""
