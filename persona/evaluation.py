@@ -4,10 +4,8 @@ Every metric here is a function of sums over clips (confusion counts, moments of
 speaker is reduced to such sums once, and a bootstrap over speakers is one matrix product.
 """
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +13,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from persona import folds
-from persona.corpora import EMOTIONS, GENDERS
+from persona.errors import PersonaError
+from persona.labels import EMOTIONS, GENDERS, TASKS
 from persona.predictions import PROBABILITIES
 
 METRICS = (
@@ -24,8 +23,7 @@ METRICS = (
     "age_rmse", "age_mae", "age_ccc", "age_r",
 )  # fmt: skip
 """Accuracy, unweighted average recall and macro-F1 (fractions); RMSE and MAE (years); CCC;
-Pearson's r,
-0 where one age is said to all."""
+Pearson's r, 0 where one age is predicted for all. NaN where no clip has the label."""
 
 DRAWS = 1000
 """Bootstrap samples of speakers."""
@@ -48,28 +46,41 @@ class Sums:
 
 
 def sums(predictions: pd.DataFrame, clips: pd.DataFrame) -> Sums:
-    """Reduce the predictions of one configuration (any number of seeds) to sums per speaker."""
+    """Reduce the predictions of one experiment (any number of seeds) to sums per speaker.
+
+    predictions : columns of `predictions.COLUMNS`. clips : columns clip, speaker, emotion, gender
+    and age; a missing label leaves a clip out of its task.
+    """
     rows = predictions.merge(
         clips[["clip", "speaker", "emotion", "gender", "age"]],
-        on="clip", suffixes=("_said", ""), validate="many_to_one",
+        on="clip", suffixes=("_predicted", ""), validate="many_to_one",
     )  # fmt: skip
     seed = np.unique(rows["seed"], return_inverse=True)[1]
     speakers, speaker = np.unique(rows["speaker"], return_inverse=True)
-    emotion = pd.Categorical(rows["emotion"], EMOTIONS).codes
-    gender = pd.Categorical(rows["gender"], GENDERS).codes
-    heard = rows[PROBABILITIES].to_numpy().argmax(axis=1)
-    female = np.where(rows["p_female"].to_numpy() >= 0.5, 0, 1)
-    t, p = rows["age"].to_numpy(float), rows["age_said"].to_numpy(float)
-    moments = np.stack([np.ones_like(t), t, p, t * t, p * p, t * p, abs(p - t)], axis=-1)
-
     shape = (seed.max() + 1, len(speakers))
     counts = Sums(
         np.zeros((*shape, 6, 6)), np.zeros((*shape, 2, 2)), np.zeros((*shape, 7)), speakers
     )
-    np.add.at(counts.emotion, (seed, speaker, emotion, heard), 1)
-    np.add.at(counts.gender, (seed, speaker, gender, female), 1)
-    np.add.at(counts.age, (seed, speaker), moments)
+    emotion = rows[PROBABILITIES].to_numpy().argmax(axis=1)
+    gender = np.where(rows["p_female"].to_numpy() >= 0.5, 0, 1)
+    for into, classes, label, predicted in (
+        (counts.emotion, EMOTIONS, rows["emotion"], emotion),
+        (counts.gender, GENDERS, rows["gender"], gender),
+    ):
+        true = pd.Categorical(label, classes).codes
+        known = true >= 0
+        np.add.at(into, (seed[known], speaker[known], true[known], predicted[known]), 1)
+    t, p = rows["age"].to_numpy(float), rows["age_predicted"].to_numpy(float)
+    moments = np.stack([np.ones_like(t), t, p, t * t, p * p, t * p, abs(p - t)], axis=-1)
+    known = np.isfinite(t)
+    np.add.at(counts.age, (seed[known], speaker[known]), moments[known])
     return counts
+
+
+def joined(of_tasks: Mapping[str, Sums]) -> Sums:
+    """Sums whose every task comes from another experiment, e.g. of single-task networks."""
+    emotion, gender, age = (of_tasks[task] for task in TASKS)
+    return replace(emotion, gender=gender.gender, age=age.age)
 
 
 def metrics(counts: Sums, weights: np.ndarray) -> dict[str, np.ndarray]:
@@ -79,16 +90,17 @@ def metrics(counts: Sums, weights: np.ndarray) -> dict[str, np.ndarray]:
     n, t, p, tt, pp, tp, absolute = np.moveaxis(
         np.einsum("bs,ksm->bkm", weights, counts.age), -1, 0
     )
+    n = np.where(n > 0, n, np.nan)
     squared = tt - 2 * tp + pp
     covariance = tp / n - t * p / n**2
-    of_age, of_said = tt / n - (t / n) ** 2, pp / n - (p / n) ** 2
+    of_age, of_predicted = tt / n - (t / n) ** 2, pp / n - (p / n) ** 2
     values = {
         **_classification("emotion", emotion),
         **_classification("gender", gender),
         "age_rmse": np.sqrt(squared / n),
         "age_mae": absolute / n,
-        "age_ccc": 2 * covariance / (of_age + of_said + (t / n - p / n) ** 2),  # Lin (1989)
-        "age_r": covariance / np.sqrt(np.maximum(of_age * of_said, 1e-12)),
+        "age_ccc": 2 * covariance / (of_age + of_predicted + (t / n - p / n) ** 2),  # Lin (1989)
+        "age_r": covariance / np.sqrt(np.maximum(of_age * of_predicted, 1e-12)),
     }
     return {name: value.mean(axis=1) for name, value in values.items()}
 
@@ -96,15 +108,20 @@ def metrics(counts: Sums, weights: np.ndarray) -> dict[str, np.ndarray]:
 def _classification(task: str, confusion: np.ndarray) -> dict[str, np.ndarray]:
     """From confusion counts of shape (..., C, C); classes that do not occur are left out."""
     hits = np.einsum("...ii->...i", confusion)
-    labelled, said = confusion.sum(-1), confusion.sum(-2)
+    labelled, predicted = confusion.sum(-1), confusion.sum(-2)
     occurs = labelled > 0
     recall = np.where(occurs, hits / np.maximum(labelled, 1), np.nan)
-    f1 = np.where(occurs, 2 * hits / np.maximum(labelled + said, 1), np.nan)
+    f1 = np.where(occurs, 2 * hits / np.maximum(labelled + predicted, 1), np.nan)
     return {
-        f"{task}_accuracy": hits.sum(-1) / labelled.sum(-1),
-        f"{task}_uar": np.nanmean(recall, axis=-1),
-        f"{task}_f1": np.nanmean(f1, axis=-1),
+        f"{task}_accuracy": hits.sum(-1) / np.where(occurs.any(-1), labelled.sum(-1), np.nan),
+        f"{task}_uar": _mean_of_known(recall),
+        f"{task}_f1": _mean_of_known(f1),
     }
+
+
+def _mean_of_known(values: np.ndarray) -> np.ndarray:
+    known = np.isfinite(values)
+    return np.where(known, values, 0).sum(-1) / np.where(known.any(-1), known.sum(-1), np.nan)
 
 
 def resample(speakers: int, draws: int = DRAWS, seed: int = 0) -> np.ndarray:
@@ -142,7 +159,7 @@ def difference(first: Sums, second: Sums, draws: int = DRAWS) -> pd.DataFrame:
     two-sided bootstrap `p` value (twice the smaller tail around 0, never 0).
     """
     if list(first.speakers) != list(second.speakers):
-        raise ValueError("A paired comparison needs predictions for the same speakers.")
+        raise PersonaError("A paired comparison needs predictions for the same speakers.")
     speakers = len(first.speakers)
     everyone, drawn = np.ones((1, speakers)), resample(speakers, draws)
     value = {m: a - b for (m, a), b in _paired(first, second, everyone)}
@@ -160,54 +177,34 @@ def _paired(first: Sums, second: Sums, weights: np.ndarray) -> Any:
     return zip(a.items(), b.values(), strict=True)
 
 
-def write_sums(file: Path, variants: dict[str, Sums], provenance: dict[str, Any]) -> None:
-    """Keep the sums of several variants in one Parquet table: a row per variant, seed, speaker."""
-    import pyarrow as pa
-    import pyarrow.parquet as parquet
-
-    frames = []
-    for name, counts in variants.items():
-        seeds, speakers = counts.age.shape[:2]
-        flat = [
-            part.reshape(seeds * speakers, -1)
-            for part in (counts.emotion, counts.gender, counts.age)
-        ]
-        keys = pd.DataFrame(
-            {
-                "variant": name,
-                "seed": np.repeat(np.arange(seeds), speakers),
-                "speaker": np.tile(counts.speakers, seeds),
-            }
-        )
-        frames.append(keys.join(pd.DataFrame(np.hstack(flat), columns=_SUM_COLUMNS)))
-    table = pa.Table.from_pandas(pd.concat(frames), preserve_index=False)
-    table = table.replace_schema_metadata({"persona": json.dumps(provenance, sort_keys=True)})
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_suffix(".unfinished")
-    parquet.write_table(table, unfinished, compression="zstd")
-    unfinished.replace(file)
-
-
-def read_sums(file: Path) -> dict[str, Sums]:
-    """The variants of a table written by `write_sums`, in its order."""
-    table = pd.read_parquet(file)
-    variants = {}
-    for name, rows in table.groupby("variant", sort=False):
-        speakers = rows["speaker"].unique()
-        values = rows[_SUM_COLUMNS].to_numpy().reshape(-1, len(speakers), len(_SUM_COLUMNS))
-        emotion, gender, age = np.split(values, [36, 40], axis=-1)
-        shape = values.shape[:2]
-        variants[str(name)] = Sums(
-            emotion.reshape(*shape, 6, 6), gender.reshape(*shape, 2, 2), age, speakers
-        )
-    return variants
-
-
-_SUM_COLUMNS = [
-    *(f"{label}_as_{said}" for label in EMOTIONS for said in EMOTIONS),
-    *(f"{label}_as_{said}" for label in GENDERS for said in GENDERS),
-    "clips", "age", "said", "age_age", "said_said", "age_said", "absolute_error",
+SUM_COLUMNS = [
+    *(f"{label}_as_{predicted}" for label in EMOTIONS for predicted in EMOTIONS),
+    *(f"{label}_as_{predicted}" for label in GENDERS for predicted in GENDERS),
+    "clips", "age", "predicted", "age_age", "predicted_predicted", "age_predicted",
+    "absolute_error",
 ]  # fmt: skip
+"""Names of the sums, as columns of a results table."""
+
+
+def frame(counts: Sums) -> pd.DataFrame:
+    """A row per seed (numbered from 0) and speaker, the sums in the columns `SUM_COLUMNS`."""
+    seeds, speakers = counts.age.shape[:2]
+    parts = (counts.emotion, counts.gender, counts.age)
+    values = np.hstack([part.reshape(seeds * speakers, -1) for part in parts])
+    keys = {
+        "seed": np.repeat(np.arange(seeds), speakers),
+        "speaker": np.tile(counts.speakers.astype(str), seeds),
+    }
+    return pd.DataFrame(keys).join(pd.DataFrame(values, columns=SUM_COLUMNS))
+
+
+def from_frame(rows: pd.DataFrame) -> Sums:
+    """The sums that `frame` wrote."""
+    speakers = rows["speaker"].unique()
+    values = rows[SUM_COLUMNS].to_numpy().reshape(-1, len(speakers), len(SUM_COLUMNS))
+    emotion, gender, age = np.split(values, [36, 40], axis=-1)
+    shape = values.shape[:2]
+    return Sums(emotion.reshape(*shape, 6, 6), gender.reshape(*shape, 2, 2), age, speakers)
 
 
 def holm(p: ArrayLike) -> np.ndarray:
@@ -227,8 +224,8 @@ def constant(clips: pd.DataFrame, protocol: str, seeds: Sequence[int] = (0,)) ->
         for number, split in enumerate(folds.split(clips, protocol, seed)):
             known = clips.iloc[split.train]
             emotion, gender = known["emotion"].mode()[0], known["gender"].mode()[0]
-            said: dict[str, Any] = {f"p_{e}": float(e == emotion) for e in EMOTIONS}
-            said |= {"p_female": float(gender == "female"), "age": known["age"].mean()}
+            predicted: dict[str, Any] = {f"p_{e}": float(e == emotion) for e in EMOTIONS}
+            predicted |= {"p_female": float(gender == "female"), "age": known["age"].mean()}
             clip = clips["clip"].iloc[split.test]
-            rows.append(pd.DataFrame({"clip": clip, "seed": seed, "fold": number, **said}))
+            rows.append(pd.DataFrame({"clip": clip, "seed": seed, "fold": number, **predicted}))
     return pd.concat(rows, ignore_index=True)

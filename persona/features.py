@@ -1,42 +1,28 @@
-"""A corpus through a representation into a feature table on disk: parallel, resumable, verified.
+"""A corpus through a representation into a feature table: parallel, resumable, verified.
 
-A feature table is a Parquet file with a `clip` and an `embedding` column (a fixed-size list of
-float32) whose metadata says what made it. Work in progress is kept beside it, in a folder of
-parts named after that provenance, so that a killed extraction goes on where it was and parts made
-by other code are never mixed in.
+A feature table is a table of `store` with a `clip` and an `embedding` column; its provenance says
+which audio, which detection of speech and which representation made it. Work in progress is kept
+beside it in a folder named after that provenance, so that a killed extraction goes on where it was
+and parts made from other audio or by other code are never mixed in.
 """
 
-import hashlib
-import json
-import os
+import re
 import shutil
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from persona import corpora, paths, representations
-from persona.errors import AudioError, FeatureError
-from persona.provenance import software
+from persona import corpora, parallel, representations, speech, store
+from persona.errors import AudioError, FeatureError, StoreError
 
 PART = 64
 """Clips per part: what is lost, at most, when an extraction is killed."""
 
-LIBRARIES = (
-    "numpy",
-    "soundfile",
-    "soxr",
-    "librosa",
-    "torch",
-    "resemblyzer",
-    "opensmile",
-    "transformers",
-    "speechbrain",
-)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 @dataclass(frozen=True)
@@ -45,18 +31,14 @@ class FeatureTable:
 
     clips : names, shape (n,).
     embeddings : float32, shape (n, dimension), in the same order.
-    provenance : what made them (representation, version, parameters, corpus, software).
+    provenance : what made them.
+    checksum : SHA-256 over clips and embeddings.
     """
 
     clips: np.ndarray
     embeddings: np.ndarray
     provenance: dict[str, Any]
-
-    def identity(self) -> str:
-        """SHA-256 over clips and embeddings: two tables are the same if this is."""
-        digest = hashlib.sha256("\n".join(self.clips).encode())
-        digest.update(np.ascontiguousarray(self.embeddings).tobytes())
-        return digest.hexdigest()
+    checksum: str
 
     def at(self, clips: Iterable[str]) -> np.ndarray:
         """Embeddings of `clips` in that order, shape (clips, dimension).
@@ -73,208 +55,239 @@ class FeatureTable:
         return self.embeddings[[row[clip] for clip in clips]]
 
 
-def path(name: str) -> Path:
-    """Where the feature table called `name` is kept."""
-    return paths.data() / "features" / f"{name}.parquet"
+def check_name(name: str) -> str:
+    """A name that a feature table may have; raises `FeatureError` for any other."""
+    if not _NAME.fullmatch(name) or ".." in name:
+        raise FeatureError(
+            f"{name!r} cannot be the name of a feature table: use letters, digits, '_', '-' or '.'."
+        )
+    return name
 
 
-def available(name: str) -> bool:
-    """Whether every table of `name` (one, or several joined by "+") is on disk."""
-    return all(path(part).exists() for part in name.split("+"))
+def path(name: str, corpus: str = "crema-d") -> Path:
+    """Where a feature table is read: the user's own, or else the one that ships."""
+    return store.find("features", corpus, f"{check_name(name)}.parquet")
 
 
-def read(name: str) -> FeatureTable:
+def available(name: str, corpus: str = "crema-d") -> bool:
+    """Whether every table of `name` (one, or several joined by "+") is there."""
+    return all(path(part, corpus).exists() for part in name.split("+"))
+
+
+def listed(corpus: str = "crema-d") -> list[str]:
+    """Names of the feature tables there are of a corpus."""
+    folders = {store.shipped() / "features" / corpus, store.made() / "features" / corpus}
+    return sorted({file.stem for folder in folders for file in folder.glob("*.parquet")})
+
+
+def read(name: str, corpus: str = "crema-d") -> FeatureTable:
     """Read a feature table, or several side by side: "dvector+mfcc".
 
-    Raises `FeatureError` where it is missing, unreadable, or made by another version of the
-    representation or from another version of the corpus.
+    Raises `FeatureError` where it is missing or damaged, holds what is no embedding, or was made
+    by another version of the representation, of the detection of speech or of the corpus.
     """
-    tables = [_read_one(part) for part in name.split("+")]
+    tables = [_read_one(path(part, corpus), part, corpus) for part in name.split("+")]
     first = tables[0]
     if len(tables) == 1:
         return first
-    side_by_side = np.hstack([table.at(first.clips) for table in tables])
-    return FeatureTable(first.clips, side_by_side, {"fusion": [t.provenance for t in tables]})
+    return FeatureTable(
+        first.clips,
+        np.hstack([table.at(first.clips) for table in tables]),
+        {"tables": [table.provenance for table in tables]},
+        store.fingerprint([table.checksum for table in tables]),
+    )
 
 
-def _read_one(name: str) -> FeatureTable:
-    import pyarrow
-    import pyarrow.parquet as parquet
-
-    file = path(name)
-    again = f"make it with `persona extract --representation {name}`."
+@lru_cache(maxsize=8)
+def _read_one(file: Path, name: str, corpus: str) -> FeatureTable:
+    again = f"make it with `persona extract --corpus {corpus}` (there are: {_names(corpus)})."
     if not file.exists():
-        raise FeatureError(f"There is no feature table for {name!r}: {again}")
+        raise FeatureError(f"There is no feature table {name!r} of {corpus}: {again}")
     try:
-        table = parquet.read_table(file)
-        provenance = json.loads(table.schema.metadata[b"persona"])
-    except (pyarrow.ArrowInvalid, KeyError, TypeError) as error:
-        raise FeatureError(f"{file.name} is not a feature table of ours: {again}") from error
-    _check(file.name, provenance, again)
-    width = table.schema.field("embedding").type.list_size
-    values = table["embedding"].combine_chunks().flatten().to_numpy().reshape(-1, width)
-    return FeatureTable(table["clip"].to_numpy(), values, provenance)
+        table = store.read_table(file)
+        clips, embeddings = table.columns["clip"], table.columns["embedding"]
+    except (StoreError, KeyError) as error:
+        raise FeatureError(f"{file} is no feature table, or is damaged: {again}") from error
+    if problem := _problem(clips, embeddings) or _outdated(table.provenance, corpus):
+        raise FeatureError(f"{file} {problem}: {again}")
+    return FeatureTable(
+        clips, embeddings.astype(np.float32), table.provenance, store.checksum(table.columns)
+    )
 
 
-def _check(file: str, provenance: dict[str, Any], again: str) -> None:
-    current = representations.version(provenance["representation"])
-    if provenance["version"] != current:
-        raise FeatureError(
-            f"{file} was made by version {provenance['version']} of "
-            f"{provenance['representation']}, this is version {current}: {again}"
-        )
-    if provenance["corpus_sha256"] != corpora.corpus_hash():
-        raise FeatureError(f"{file} was made from another version of the corpus: {again}")
+def _names(corpus: str) -> str:
+    return ", ".join(listed(corpus)) or "none yet"
+
+
+def _problem(clips: np.ndarray, embeddings: np.ndarray) -> str:
+    """What is wrong with the columns of a feature table, in a few words."""
+    if embeddings.ndim != 2 or embeddings.dtype not in (np.float32, np.float16, np.int8):
+        return f"holds embeddings of type {embeddings.dtype} and shape {embeddings.shape}"
+    names, counts = np.unique(clips.astype(str), return_counts=True)
+    if (counts > 1).any():
+        return f"holds the clip {names[counts > 1][0]} more than once"
+    finite = np.isfinite(embeddings.astype(np.float32)).all(axis=1)
+    if not finite.all():
+        return f"holds numbers that are not finite, of clip {clips[~finite][0]}"
+    return ""
+
+
+def _outdated(made_by: dict[str, Any], corpus: str) -> str:
+    """What made a table other than what would make it today, in a few words."""
+    try:
+        representation, heard = made_by["representation"], made_by["speech"]
+        name, version = representation["representation"], representation["version"]
+        fingerprint = made_by["corpus"]["fingerprint"]
+    except (KeyError, TypeError):
+        return "does not say what made it"
+    if version != (current := representations.version(name)):
+        return f"was made by version {version} of {name}, this is version {current}"
+    if heard != speech.provenance():
+        return "was made with another detection of speech"
+    if corpus in corpora.NAMES and fingerprint != corpora.load(corpus).fingerprint():
+        return f"was made from other audio than {corpus}'s"
+    return ""
 
 
 def extract(
+    corpus: corpora.Corpus,
     representation: str,
-    files: dict[str, Path],
-    out: Path,
     *,
+    name: str | None = None,
+    clips: Sequence[str] | None = None,
     jobs: int | None = None,
+    backend: str = "loky",
+    scheduler: str | None = None,
     **parameters: Any,
-) -> dict[str, str]:
-    """Embed `files` (clip name to audio file) into the feature table `out`.
+) -> tuple[Path, dict[str, str]]:
+    """Embed the speech of a corpus's clips into a feature table of the user's.
 
-    Runs in `jobs` processes (default: one per core), shows progress, holds a few clips in memory
-    whatever their number, and goes on where an interrupted run stopped. A table at `out` is
-    replaced only once the new one is whole.
+    Shows progress, holds a few clips in memory whatever their number, and goes on where an
+    interrupted run stopped. A table is replaced only once the new one is whole, and never by one
+    of fewer clips.
 
-    Returns the clips that could not be read, each with a sentence why; they are not in the table.
+    name : of the table, by default the representation's.
+    clips : those that can be read, by default all of the corpus.
+    jobs, backend, scheduler : as of `parallel.run`.
+    parameters : of the representation.
+
+    Returns the file, and the clips that could not be read, each with a sentence why.
     """
-    from tqdm import tqdm
+    file = store.made() / "features" / corpus.name / f"{check_name(name or representation)}.parquet"
+    every = list(corpus.clips()["clip"])
+    chosen = every if clips is None else sorted(set(clips))
+    _refuse_part(file, name, len(chosen), len(every), corpus.name)
+    loaded = representations.load(representation, **parameters)
+    made_by = {
+        "representation": loaded.provenance(),
+        "speech": speech.provenance(),
+        "corpus": {"name": corpus.name, "fingerprint": corpus.fingerprint(), "clips": len(chosen)},
+    }
+    folder = file.with_name(f"{file.stem}-{store.fingerprint([made_by, chosen])[:12]}.parts")
+    with store.lock(file):
+        parts = {folder / f"{i:06d}.npz": chosen[i : i + PART] for i in range(0, len(chosen), PART)}
+        tasks = [
+            (part, (corpus, names, representation, parameters))
+            for part, names in parts.items()
+            if not part.exists()
+        ]
+        _embed_parts(file.stem, tasks, len(chosen), jobs, backend, scheduler)
+        bad = _assemble(file, list(parts), made_by, loaded)
+        shutil.rmtree(folder, ignore_errors=True)
+    _read_one.cache_clear()
+    return file, bad
 
-    made_by = representations.load(representation, **parameters).provenance()
-    made_by["corpus_sha256"] = corpora.corpus_hash()
-    clips = sorted(files)
-    fingerprint = hashlib.sha256(json.dumps([made_by, clips], sort_keys=True).encode()).hexdigest()
-    folder = out.with_name(f"{out.stem}-{fingerprint[:12]}.parts")
-    folder.mkdir(parents=True, exist_ok=True)
-    parts = {folder / f"{i:06d}.npz": clips[i : i + PART] for i in range(0, len(clips), PART)}
-    waiting = [
-        (part, {clip: files[clip] for clip in names})
-        for part, names in parts.items()
-        if not part.exists()
-    ]
-    with tqdm(total=len(clips), desc=out.stem, unit="clip") as bar:
-        bar.update(len(clips) - sum(len(names) for _, names in waiting))
-        for finished in _embed_parts(waiting, jobs, representation, parameters):
-            bar.update(finished)
-    bad = _assemble(out, list(parts), {**made_by, **_software()})
-    shutil.rmtree(folder)
-    return bad
 
-
-def _software() -> dict[str, Any]:
-    return {"software": software(*LIBRARIES)}
+def _refuse_part(file: Path, name: str | None, some: int, all_: int, corpus: str) -> None:
+    if some == 0:
+        raise FeatureError(f"There is no clip of {corpus} to extract: get its audio first.")
+    if some == all_:
+        return
+    if name is None:
+        raise FeatureError(
+            f"Only {some:,} of {all_:,} clips of {corpus} are here, and a table of a part needs a "
+            "name of its own: get the rest, or give --name."
+        )
+    before = store.read_provenance(file).get("corpus", {}).get("clips", 0)
+    if some < before:
+        raise FeatureError(
+            f"{file} holds {before:,} clips and would be replaced by {some:,}: give another --name."
+        )
 
 
 def _embed_parts(
-    waiting: list[tuple[Path, dict[str, Path]]],
+    title: str,
+    tasks: Sequence[tuple[Path, tuple[Any, ...]]],
+    clips: int,
     jobs: int | None,
-    representation: str,
-    parameters: dict[str, Any],
-) -> Iterator[int]:
-    """Write all parts, yielding how many clips each took; one job runs in this process."""
-    from threadpoolctl import threadpool_limits
+    backend: str,
+    scheduler: str | None,
+) -> None:
+    from tqdm import tqdm
 
-    jobs = min(jobs or os.cpu_count() or 1, len(waiting))
-    if jobs <= 1:
-        # One thread here as there: their number decides the last digit of a sum.
-        with threadpool_limits(1):
-            _start(representation, parameters)
-            yield from (_embed_part(*part) for part in waiting)
-        return
-    given = (representation, parameters)
-    # Not forked: a forked copy of torch's or OpenMP's threads can hang.
-    with ProcessPoolExecutor(jobs, get_context("spawn"), _start_worker, given) as pool:
-        futures = [pool.submit(_embed_part, *part) for part in waiting]
-        try:
-            yield from (future.result() for future in as_completed(futures))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-def _start_worker(representation: str, parameters: dict[str, Any]) -> None:
-    """Give a worker its representation, and one thread: the processes share the cores."""
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(1)
-    os.environ["OMP_NUM_THREADS"] = "1"  # torch reads it, where a representation imports torch
-    _start(representation, parameters)
-
-
-def _start(representation: str, parameters: dict[str, Any]) -> None:
-    global _representation
-    _representation = representations.load(representation, **parameters)
-
-
-_representation: representations.Representation
-
-
-def _embed_part(part: Path, files: dict[str, Path]) -> int:
-    """Write one part and return how many clips it took, read or not."""
-    waveforms, bad = {}, {}
-    for clip, audio, problem in _waveforms(files):
-        if problem:
-            bad[clip] = problem
-        else:
-            waveforms[clip] = audio
-    vectors = (
-        _representation.embed(list(waveforms.values()))
-        if waveforms
-        else np.empty((0, _representation.dimension), np.float32)
+    waiting = sum(len(task[1]) for _, task in tasks)
+    done = parallel.run(
+        _embed_part, [task for _, task in tasks], jobs=jobs, backend=backend, scheduler=scheduler
     )
-    unfinished = part.with_suffix(".unfinished.npz")
-    np.savez(
-        unfinished,
-        clips=np.array(list(waveforms), dtype=str),
-        vectors=vectors,
-        bad=np.array(list(bad.items()), dtype=str).reshape(-1, 2),
-    )
-    unfinished.replace(part)
-    return len(files)
+    with tqdm(total=clips, initial=clips - waiting, desc=title, unit="clip") as bar:
+        for number, arrays in done:
+            with store.writing(tasks[number][0]) as aside, open(aside, "wb") as opened:
+                np.savez(opened, **arrays)
+            bar.update(len(tasks[number][1][1]))
 
 
-def _waveforms(files: dict[str, Path]) -> Iterator[tuple[str, np.ndarray, str]]:
-    from persona import audio
+@lru_cache(maxsize=1)
+def _representation(name: str, parameters: tuple[tuple[str, Any], ...]) -> Any:
+    return representations.load(name, **dict(parameters))
 
-    for clip, file in files.items():
+
+def _embed_part(
+    corpus: corpora.Corpus, clips: Sequence[str], representation: str, parameters: dict[str, Any]
+) -> dict[str, np.ndarray]:
+    """Embeddings of some clips, and what could not be read, as arrays to be kept."""
+    loaded = _representation(representation, tuple(sorted(parameters.items())))
+    waveforms, bad, whole = {}, {}, []
+    for clip in clips:
         try:
-            yield clip, audio.read(file, accept_silence=True).samples, ""
+            samples = corpus.waveform(clip)
+            found = speech.only(samples)
         except AudioError as error:
-            yield clip, np.empty(0, np.float32), str(error)
+            bad[clip] = str(error)
+            continue
+        if not found.seconds:
+            whole.append(clip)  # a labelled clip is speech, though the detector found none
+        waveforms[clip] = found.samples if found.seconds else samples - samples.mean()
+    vectors = np.empty((0, loaded.dimension), np.float32)
+    if waveforms:
+        vectors = loaded.embed(list(waveforms.values()))
+    return {
+        "clips": np.array(list(waveforms), dtype=str),
+        "vectors": vectors,
+        "bad": np.array(list(bad.items()), dtype=str).reshape(-1, 2),
+        "whole": np.array(whole, dtype=str),
+    }
 
 
-def _assemble(out: Path, parts: list[Path], provenance: dict[str, Any]) -> dict[str, str]:
-    """Stream the parts into one table; return the clips that could not be read."""
-    import pyarrow as pa
-    import pyarrow.parquet as parquet
-
-    bad: dict[str, str] = {}
-    with np.load(parts[0]) as first:
-        width = first["vectors"].shape[1]
-    for part in parts:
-        with np.load(part) as arrays:
-            bad.update(dict(arrays["bad"].tolist()))
-    schema = pa.schema(
-        {"clip": pa.string(), "embedding": pa.list_(pa.float32(), width)},
-        metadata={"persona": json.dumps({**provenance, "skipped": bad}, sort_keys=True)},
+def _assemble(
+    file: Path, parts: Sequence[Path], made_by: dict[str, Any], loaded: Any
+) -> dict[str, str]:
+    """Put the parts together into one table; return the clips that could not be read."""
+    read = [dict(np.load(part)) for part in parts]
+    clips, vectors, bad, whole = (
+        np.concatenate([arrays[key] for arrays in read])
+        for key in ("clips", "vectors", "bad", "whole")
     )
-    unfinished = out.with_suffix(".unfinished")
-    with parquet.ParquetWriter(
-        unfinished,
-        schema,
-        compression="zstd",
-        use_dictionary=["clip"],
-        use_byte_stream_split=["embedding.list.element"],
-    ) as writer:
-        for part in parts:
-            with np.load(part) as arrays:
-                vectors = pa.array(arrays["vectors"].ravel())
-                columns = [arrays["clips"], pa.FixedSizeListArray.from_arrays(vectors, width)]
-            writer.write_batch(pa.record_batch(columns, schema=schema))
-    unfinished.replace(out)
-    return bad
+    skipped = dict(bad.tolist())
+    if not len(clips):
+        raise FeatureError(f"No clip could be read: {next(iter(skipped.values()))}")
+    if problem := _problem(clips, vectors):
+        raise FeatureError(f"{made_by['representation']['representation']}: the table {problem}.")
+    provenance = {
+        **made_by,
+        "skipped": skipped,
+        "no_speech_found": whole.tolist(),
+        "software": store.software("numpy", "soxr", "av", "onnxruntime", *loaded.libraries),
+    }
+    embeddings = vectors.astype(loaded.dtype)
+    store.write_table(file, {"clip": clips, "embedding": embeddings}, provenance)
+    return skipped

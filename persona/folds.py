@@ -23,22 +23,31 @@ class Split:
 
 
 def split(clips: pd.DataFrame, protocol: str, seed: int, folds: int = FOLDS) -> list[Split]:
-    """Cut the rows of `clips` (columns `speaker`, `gender`) into `folds` splits.
+    """Cut the rows of `clips` (column `speaker`; `gender`, `corpus` if any) into `folds` splits.
 
-    random-clip : clips are shuffled; every speaker is heard in training and in test.
-    speaker-disjoint : no speaker is in two parts of a split; folds are balanced by gender.
+    random-clip : clips are shuffled; every speaker is in training and in test.
+    speaker-disjoint : no speaker is in two parts of a split; folds are balanced by gender and
+        corpus.
 
     Validation is a tenth of the training folds' clips or speakers. Every row is tested once.
-    Raises `PersonaError` for an unknown protocol.
+    Raises `PersonaError` for an unknown protocol, or fewer speakers than folds.
     """
     rng = np.random.default_rng(seed)
     if protocol == "random-clip":
         unit = np.arange(len(clips))  # what is dealt out, for each row
         strata = np.zeros(len(clips), dtype=int)
     elif protocol == "speaker-disjoint":
-        speaker, gender = clips["speaker"].to_numpy(), clips["gender"].to_numpy()
-        _, first, unit = np.unique(speaker, return_index=True, return_inverse=True)
-        strata = np.unique(gender[first], return_inverse=True)[1]
+        names, first, unit = np.unique(
+            clips["speaker"].to_numpy(), return_index=True, return_inverse=True
+        )
+        if len(names) < folds:
+            raise PersonaError(
+                f"{len(names)} speakers cannot be dealt into {folds} folds: add recordings of "
+                "other people."
+            )
+        balanced = [column for column in ("corpus", "gender") if column in clips]
+        people = clips.iloc[first][balanced].astype(str).agg(" ".join, axis=1)
+        strata = np.unique(people.to_numpy(), return_inverse=True)[1]
     else:
         raise PersonaError(
             f"There is no protocol {protocol!r}; choose from {', '.join(PROTOCOLS)}."

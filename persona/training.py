@@ -1,324 +1,300 @@
-"""Fit stacks of multi-task networks and write their out-of-fold predictions.
+"""Fit one multi-task network: the only training loop.
 
-The loss is the paper's: cross-entropy (emotion) + cross-entropy (gender) + mean squared error
-(age). Two recipes differ in the unit of age: `literal` takes years, so that the squared error
-(about 170 for a constant) outweighs the rest; `balanced` takes standard deviations of the
-training part's ages.
+The paper's loss is cross-entropy (emotion) + cross-entropy (gender) + mean squared error (age).
+Taken in years, the squared error (about 170 for a constant) outweighs the rest, so by default age
+is learnt in standard deviations of the training ages.
 """
 
-import json
-import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, field
-from multiprocessing import get_context
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from persona import corpora, features, folds, predictions
-from persona.corpora import GENDERS
-from persona.losses import TASKS, Targets, Weighing, losses
-from persona.model import HIDDEN, Network, Prediction
-from persona.predictions import Configuration
-from persona.provenance import software
+from persona.errors import PersonaError
+from persona.labels import TASKS
+from persona.losses import Targets, Weighing, losses
+from persona.network import HIDDEN, Ensemble, Network, known
 
-RECIPES = ("literal", "balanced")
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+VERSION = 3
+"""Raised whenever the same data, settings and seed would give another network."""
+
+SCHEDULES = ("decay", "one-cycle")
+AGE_UNITS = ("deviation", "year")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a network is trained.
+    """How a network is built and trained; the defaults are the paper's, where it gives any.
 
     epochs : at most this many (paper: 20).
-    steps : updates per epoch. Each takes an equal share of the training rows, about 54 clips of
-        CREMA-D's four folds, so that networks trained side by side keep in step. The paper does
-        not give its batch size.
-    learning_rate, decay : Adam's rate (paper: 1e-3) and its factor per epoch.
-    patience : epochs without a lower validation loss after which a network stops; the weights of
-        its best epoch are kept.
-    """
-
-    epochs: int = 20
-    steps: int = 100
-    learning_rate: float = 1e-3
-    decay: float = 0.9
-    patience: int = 5
-
-
-@dataclass(frozen=True)
-class Fit:
-    """One network to train: its rows, its seed and what it is trained for.
-
-    validation : rows for early stopping; where no network has any, all epochs are trained and
-        the last is kept.
+    batch_size : clips per update. The paper does not give it.
+    learning_rate : of Adam (paper: 1e-3).
+    schedule : "decay", the rate falls by the factor `decay` per epoch; "one-cycle", it rises for a
+        tenth of the updates and falls to nothing (Smith and Topin 2019).
+    patience : epochs without a lower validation loss after which training stops; the weights of
+        the best epoch are kept. 0: no early stopping, and validation rows are trained on as well.
+    weight_decay : decoupled, as of AdamW.
+    dropout, input_dropout, age_dropout, age_head, hidden : as of `network.Network`.
+    label_smoothing : of emotion; half of it for gender.
+    age_unit : "deviation" (of the training ages) or "year" (as the paper's text reads).
     weights : of the emotion, gender and age loss; 0 leaves a task out.
     watched : weights of the losses in early stopping; None: those of `weights`.
     weighing : how the losses are weighed while training, see `losses.Weighing`.
-    scaling : of the input, see `Network.standardise`.
+    scaling : of the input, see `network.Standardisation`.
+    networks : size of the ensemble.
     """
 
-    train: np.ndarray
-    validation: np.ndarray
-    seed: int
-    recipe: str = "balanced"
+    epochs: int = 20
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    schedule: str = "decay"
+    decay: float = 0.9
+    patience: int = 5
+    weight_decay: float = 0.0
+    dropout: float = 0.0
+    input_dropout: float = 0.0
+    age_dropout: float = 0.0
+    label_smoothing: float = 0.0
+    age_unit: str = "deviation"
+    age_head: str = "number"
+    hidden: tuple[int, ...] = HIDDEN
     weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    watched: tuple[float, float, float] | None = None
     weighing: str = "fixed"
     scaling: str = "standard"
-    watched: tuple[float, float, float] | None = None
+    networks: int = 1
+
+    def __post_init__(self) -> None:
+        known("schedule", self.schedule, SCHEDULES)
+        known("unit of age", self.age_unit, AGE_UNITS)
+        for name in ("epochs", "batch_size", "networks"):
+            if getattr(self, name) < 1:
+                raise PersonaError(f"{name} is {getattr(self, name)}: give 1 or more.")
+        if self.age_dropout and self.age_head != "linear":
+            raise PersonaError("age_dropout goes with age_head='linear': set both or neither.")
 
 
 @dataclass
 class History:
-    """Mean losses per epoch, each of shape (epochs, M, 3 tasks), and each network's best epoch."""
+    """Mean losses per epoch, each of shape (epochs, 3 tasks), and the best epoch, from 0."""
 
-    train: list[np.ndarray] = field(default_factory=list)
+    training: list[np.ndarray] = field(default_factory=list)
     validation: list[np.ndarray] = field(default_factory=list)
-    best_epoch: np.ndarray = field(default_factory=lambda: np.empty(0, int))
+    best_epoch: int = 0
+
+    def frame(self) -> "DataFrame":
+        """Columns epoch (from 1), part ("training", "validation"), task and loss."""
+        import pandas as pd
+
+        rows = [
+            (epoch + 1, part, task, loss)
+            for part in ("training", "validation")
+            for epoch, values in enumerate(getattr(self, part))
+            for task, loss in zip(TASKS, values, strict=True)
+        ]
+        return pd.DataFrame(rows, columns=["epoch", "part", "task", "loss"])
+
+
+def build(dimension: int, architecture: str, settings: Settings, emotions: int = 6) -> Network:
+    """The network that `settings` describe, with random weights."""
+    return Network(
+        dimension,
+        architecture,
+        age_head=settings.age_head,
+        hidden=settings.hidden,
+        dropout=settings.dropout,
+        input_dropout=settings.input_dropout,
+        age_dropout=settings.age_dropout,
+        emotions=emotions,
+    )
 
 
 def fit(
     embeddings: Tensor,
     targets: Targets,
-    fits: Sequence[Fit],
-    architecture: str,
+    train: np.ndarray,
+    validation: np.ndarray,
+    seed: int,
+    architecture: str = "fcn",
     settings: Settings | None = None,
     *,
-    age_head: str = "number",
-    hidden: Sequence[int] = HIDDEN,
+    reference: np.ndarray | None = None,
+    emotions: int = 6,
     progress: str = "",
 ) -> tuple[Network, History]:
-    """Train one network per element of `fits`, all at once; deterministic for their seeds.
+    """Train one network; deterministic for its seed on one thread.
 
-    embeddings : float32, shape (n, dimension). A network's result depends on its own `Fit` only,
-    not on its neighbours in the stack. `progress` labels a progress bar; empty shows none.
-    Whatever the weighing, early stopping watches the weighted sum of the losses.
+    embeddings : float32, shape (n, dimension); targets : of the same n rows.
+    train, validation : row numbers. reference : rows that set the scale of input and age, by
+        default `train`.
+    progress : label of a progress bar; empty shows none.
+
+    Raises `PersonaError` where there is nothing to train on.
     """
     settings = settings or Settings()
-    seeds = [job.seed for job in fits]
-    network = Network(embeddings.shape[1], architecture, seeds, age_head, hidden)
-    for model, job in enumerate(fits):
-        rows = torch.as_tensor(job.train)
-        ages = targets.age[rows] if job.recipe == "balanced" else None
-        network.standardise(model, embeddings[rows], ages, job.scaling)
-    weighing = Weighing([job.weighing for job in fits], [job.weights for job in fits])
-    watched = torch.tensor([job.watched or job.weights for job in fits], dtype=torch.float32)
-    parameters = [*network.parameters(), *weighing.parameters()]
-    optimiser = torch.optim.Adam(parameters, settings.learning_rate, fused=True)
-    schedule = torch.optim.lr_scheduler.ExponentialLR(optimiser, settings.decay)
-    generators = [np.random.default_rng(seed) for seed in seeds]
-    validation = []
-    if any(len(job.validation) for job in fits):
-        validation = list(_batches([job.validation for job in fits], settings.steps // 10 or 1))
-
-    history = History(best_epoch=np.zeros(len(fits), int))
-    best = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    lowest = torch.full((len(fits),), torch.inf)
-    for epoch in tqdm(range(settings.epochs), progress, disable=not progress, leave=False):
-        order = [rng.permutation(job.train) for rng, job in zip(generators, fits, strict=True)]
-        seen = []
-        for batch in _batches(order, settings.steps):
-            optimiser.zero_grad()
-            each = _task_losses(network, embeddings, targets, batch)
-            weighing.total(each, network.shared).backward()
-            optimiser.step()
-            seen.append(each.detach())
-        schedule.step()
-        history.train.append(_mean(seen).numpy())
-        if not validation:
-            history.best_epoch[:] = epoch
-            continue
-        with torch.inference_mode():
-            held_out = _mean([_task_losses(network, embeddings, targets, b) for b in validation])
-        history.validation.append(held_out.numpy())
-
-        total = (held_out * watched).sum(dim=1)
-        running = epoch - torch.as_tensor(history.best_epoch) <= settings.patience
-        better = running & (total < lowest)
-        lowest = torch.where(better, total, lowest)
-        history.best_epoch[better.numpy()] = epoch
-        for name, tensor in network.state_dict().items():
-            best[name][better] = tensor[better]
-        if not running.any():
-            break
-    if validation:
-        network.load_state_dict(best)
+    if not settings.patience:
+        train, validation = np.concatenate([train, validation]), validation[:0]
+    if not len(train):
+        raise PersonaError("There is no clip to train on: choose more speakers or clips.")
+    rng = np.random.default_rng(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = build(embeddings.shape[1], architecture, settings, emotions)
+        _measure(network, embeddings, targets, train if reference is None else reference, settings)
+        history = _train(network, embeddings, targets, train, validation, rng, settings, progress)
     return network.eval(), history
 
 
-class _Batch(NamedTuple):
-    rows: Tensor  # (M, width), padded with row 0
-    share: Tensor  # (M, width), so that the mean over batches is the mean over rows; 0 for padding
-
-
-def _batches(rows: Sequence[np.ndarray], steps: int) -> Iterator[_Batch]:
-    """Cut each network's rows into `steps` near-equal parts, padded to a common width."""
-    cuts = [np.array_split(r, steps) for r in rows]
-    for step in range(steps):
-        parts = [cut[step] for cut in cuts]
-        width = max(map(len, parts))
-        padded = np.zeros((len(parts), width), np.int64)
-        share = np.zeros((len(parts), width), np.float32)
-        for model, part in enumerate(parts):
-            padded[model, : len(part)] = part
-            share[model, : len(part)] = steps / len(rows[model])
-        yield _Batch(torch.from_numpy(padded), torch.from_numpy(share))
-
-
-def _task_losses(network: Network, embeddings: Tensor, targets: Targets, batch: _Batch) -> Tensor:
-    """Mean loss of each network and task over its batch, shape (M, 3)."""
-    wanted = Targets(*(labels[batch.rows] for labels in targets))
-    each = losses(network(embeddings[batch.rows]), wanted, network)
-    return (each * batch.share.unsqueeze(-1)).sum(dim=1)
-
-
-def _mean(of_batches: Sequence[Tensor]) -> Tensor:
-    return torch.stack(list(of_batches)).mean(dim=0)
-
-
-VERSION = 2
-"""Raised whenever the same configuration, settings and seed would give other predictions."""
-
-
-def cross_validate(
-    configurations: Sequence[Configuration],
-    folder: Path,
-    seeds: Sequence[int],
+def fit_ensemble(
+    embeddings: Tensor,
+    targets: Targets,
+    train: np.ndarray,
+    validation: np.ndarray,
+    seed: int,
+    architecture: str = "fcn",
     settings: Settings | None = None,
-    *,
-    policy: str = "clean",
-    jobs: int | None = None,
-) -> None:
-    """Train every configuration on all folds and seeds and write its out-of-fold predictions.
-
-    Configurations whose predictions are in `folder` already, made the same way, are kept, so a
-    killed run goes on where it was. The networks of a configuration train side by side; several
-    configurations run in `jobs` processes (default: one per core). Learning curves are written
-    beside the predictions (`read_history`).
-    """
+    **options: "np.ndarray | int | str | None",
+) -> tuple[Ensemble, list[History]]:
+    """Train `settings.networks` networks, seeded from `seed`; arguments as of `fit`."""
     settings = settings or Settings()
-    waiting = []
-    for configuration in configurations:
-        made_by = _provenance(configuration, seeds, settings, policy)
-        found = predictions.provenance(configuration.file(folder))
-        if any(found.get(key) != value for key, value in made_by.items()):
-            waiting.append((configuration, made_by))
-    if not waiting:
-        return
-    # The longest first, so that the cores finish together.
-    waiting.sort(key=lambda item: item[0].architecture == "cnn", reverse=True)
-    jobs = min(jobs or os.cpu_count() or 1, len(waiting))
-    with ProcessPoolExecutor(jobs, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
-        futures = [
-            pool.submit(
-                _cross_validate_one, configuration, folder, seeds, settings, policy, made_by
-            )
-            for configuration, made_by in waiting
-        ]
-        try:
-            for future in tqdm(
-                as_completed(futures), "training", len(futures), unit="configuration"
-            ):
-                future.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    seeds = [seed] if settings.networks == 1 else [100 * seed + i for i in range(settings.networks)]
+    fitted = [
+        fit(embeddings, targets, train, validation, one, architecture, settings, **options)  # type: ignore[arg-type]
+        for one in seeds
+    ]
+    return Ensemble([network for network, _ in fitted]), [history for _, history in fitted]
 
 
-def _provenance(
-    configuration: Configuration, seeds: Sequence[int], settings: Settings, policy: str
-) -> dict[str, Any]:
-    """What decides the predictions, in the form it has after a round trip through JSON."""
-    made_by = {
-        "training_version": VERSION,
-        "features": features.read(configuration.representation).identity(),
-        "seeds": list(seeds),
-        "settings": asdict(settings),
-        "policy": policy,
-    }
-    return json.loads(json.dumps(made_by))
+def _measure(
+    network: Network, embeddings: Tensor, targets: Targets, rows: np.ndarray, settings: Settings
+) -> None:
+    """Set the scale of the input and the unit of age from training rows."""
+    chosen = torch.as_tensor(rows)
+    network.input.measure(embeddings[chosen], settings.scaling)
+    with_age = chosen[targets.known[chosen, TASKS.index("age")] > 0]
+    if settings.age_unit == "deviation" and len(with_age):
+        network.age.measure(targets.age[with_age])
 
 
-def _cross_validate_one(
-    configuration: Configuration,
-    folder: Path,
-    seeds: Sequence[int],
+def _train(
+    network: Network,
+    embeddings: Tensor,
+    targets: Targets,
+    train: np.ndarray,
+    validation: np.ndarray,
+    rng: np.random.Generator,
     settings: Settings,
-    policy: str,
-    made_by: dict[str, Any],
-) -> None:
-    clips = corpora.clips(policy)
-    embeddings = torch.from_numpy(features.read(configuration.representation).at(clips["clip"]))
-    splits = [split for seed in seeds for split in folds.split(clips, configuration.protocol, seed)]
-    fold_seeds = [(seed, fold) for seed in seeds for fold in range(folds.FOLDS)]
-    fits = [
-        Fit(split.train, split.validation, seed * folds.FOLDS + fold, configuration.recipe)
-        for split, (seed, fold) in zip(splits, fold_seeds, strict=True)
-    ]
-    network, history = fit(
-        embeddings, Targets.of(clips), fits, configuration.architecture, settings
+    progress: str,
+) -> History:
+    weighing = Weighing(settings.weighing, settings.weights)
+    watched = torch.tensor(settings.watched or settings.weights)
+    optimiser = torch.optim.AdamW(
+        [*network.parameters(), *weighing.parameters()],
+        settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        fused=True,
     )
-    rows = [
-        out_of_fold(prediction, clips["clip"].to_numpy()[split.test], seed, fold)
-        for prediction, split, (seed, fold) in zip(
-            predict_each(network, embeddings, [split.test for split in splits]),
-            splits, fold_seeds, strict=True,
-        )
-    ]  # fmt: skip
-    _write_history(configuration, folder, history, fold_seeds)
-    made_by = {**made_by, "software": software("torch", "numpy")}
-    predictions.write(folder, configuration, pd.concat(rows, ignore_index=True), made_by)
+    updates = settings.epochs * -(-len(train) // settings.batch_size)
+    cycle = _one_cycle(optimiser, settings, updates)
+    history, lowest, best = History(), np.inf, deepcopy(network.state_dict())
+    for epoch in tqdm(range(settings.epochs), progress, disable=not progress, leave=False):
+        network.train()
+        total = torch.zeros(3)
+        for rows in torch.from_numpy(rng.permutation(train)).split(settings.batch_size):
+            each = _batch_losses(network, embeddings, targets, rows, settings)
+            optimiser.zero_grad()
+            weighing.total(each / len(rows), network.last_shared).backward()
+            optimiser.step()
+            if cycle:
+                cycle.step()
+            total += each.detach()
+        if not cycle:
+            optimiser.param_groups[0]["lr"] *= settings.decay
+        history.training.append((total / len(train)).numpy())
+        if not len(validation):
+            history.best_epoch = epoch
+            continue
+        held_out = _held_out(network, embeddings, targets, validation, settings)
+        history.validation.append(held_out.numpy())
+        if (loss := float(held_out @ watched)) < lowest:
+            history.best_epoch, lowest = epoch, loss
+            best = deepcopy(network.state_dict())
+        if epoch - history.best_epoch > settings.patience:
+            break
+    if len(validation):
+        network.load_state_dict(best)
+    return history
 
 
-def predict_each(
-    network: Network, embeddings: Tensor, rows: Sequence[np.ndarray]
-) -> list[Prediction]:
-    """What each network of a stack says about its own rows; shapes (n, 6), (n, 2) and (n,)."""
-    (batch,) = _batches(rows, 1)
-    said = network.predict(embeddings[batch.rows])
-    return [
-        Prediction(*(part[model, : len(own)] for part in said)) for model, own in enumerate(rows)
-    ]
-
-
-def out_of_fold(prediction: Prediction, clips: np.ndarray, seed: int, fold: int) -> pd.DataFrame:
-    """Rows of a prediction table (`predictions.COLUMNS`) for the clips of one test fold."""
-    emotion = pd.DataFrame(prediction.emotion.numpy(), columns=predictions.PROBABILITIES)
-    female = prediction.gender[:, GENDERS.index("female")].numpy()
-    return emotion.assign(
-        clip=clips, seed=seed, fold=fold, p_female=female, age=prediction.age.numpy()
-    )
-
-
-def _history_file(configuration: Configuration, folder: Path) -> Path:
-    return configuration.file(folder).with_suffix(".history.csv")
-
-
-def _write_history(
-    configuration: Configuration,
-    folder: Path,
-    history: History,
-    fold_seeds: Sequence[tuple[int, int]],
-) -> None:
-    rows = [
-        {"seed": seed, "fold": fold, "epoch": epoch + 1, "part": part, "task": task,
-         "loss": values[epoch][model, number], "best": epoch == history.best_epoch[model]}
-        for part, values in (("training", history.train), ("validation", history.validation))
-        for epoch in range(len(values))
-        for model, (seed, fold) in enumerate(fold_seeds)
-        for number, task in enumerate(TASKS)
-    ]  # fmt: skip
-    folder.mkdir(parents=True, exist_ok=True)
-    pd.DataFrame(rows).to_csv(
-        _history_file(configuration, folder), index=False, float_format="%.5g"
+def _one_cycle(
+    optimiser: torch.optim.Optimizer, settings: Settings, updates: int
+) -> torch.optim.lr_scheduler.OneCycleLR | None:
+    if settings.schedule == "decay":
+        return None
+    return torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, settings.learning_rate, updates, pct_start=0.1
     )
 
 
-def read_history(configuration: Configuration, folder: Path) -> pd.DataFrame:
-    """Learning curves: one row per seed, fold, epoch, part and task; `loss` as it was summed."""
-    return pd.read_csv(_history_file(configuration, folder))
+def _batch_losses(
+    network: Network, embeddings: Tensor, targets: Targets, rows: Tensor, settings: Settings
+) -> Tensor:
+    """Sum over the rows of each task's loss, shape (3,)."""
+    output = network(embeddings[rows])
+    return losses(output, targets.at(rows), network, settings.label_smoothing).sum(dim=0)
+
+
+@torch.inference_mode()
+def _held_out(
+    network: Network,
+    embeddings: Tensor,
+    targets: Targets,
+    validation: np.ndarray,
+    settings: Settings,
+) -> Tensor:
+    """Mean loss of each task on the validation rows, shape (3,)."""
+    network.eval()
+    rows = torch.from_numpy(validation)
+    return _batch_losses(network, embeddings, targets, rows, settings) / len(validation)
+
+
+def choose(
+    embeddings: Tensor,
+    targets: Targets,
+    train: np.ndarray,
+    held_out: np.ndarray,
+    seed: int,
+    architecture: str,
+    candidates: Sequence[Settings],
+    **options: "np.ndarray | int | str | None",
+) -> Settings:
+    """The candidate that is best on held-out rows: nested selection, blind to the test fold.
+
+    The most emotions decide. A linear age head shares nothing with the trunk, so that its dropout
+    is chosen by itself, by the smallest age error.
+    """
+    from dataclasses import replace
+
+    rows = torch.from_numpy(held_out)
+    right, errors = [], []
+    for candidate in candidates:
+        one = replace(candidate, networks=1)
+        empty = held_out[:0]
+        network, _ = fit(
+            embeddings, targets, train, empty, seed, architecture, one, **options  # type: ignore[arg-type]
+        )  # fmt: skip
+        predicted = network.predict(embeddings[rows])
+        right.append(int((predicted.emotion.argmax(-1) == targets.emotion[rows]).sum()))
+        errors.append(float((predicted.age - targets.age[rows]).square().mean()))
+    best = candidates[int(np.argmax(right))]
+    if best.age_head != "linear":
+        return best
+    return replace(best, age_dropout=candidates[int(np.argmin(errors))].age_dropout)

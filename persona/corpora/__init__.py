@@ -1,36 +1,80 @@
-"""Corpora: the table of CREMA-D's clips, the audio behind it, and EmoDB for cross-corpus tests."""
+"""Corpora: labelled clips with their audio, one file for each corpus and one line here."""
 
-from persona.corpora.berlin import emodb
-from persona.corpora.build import build_table, is_silent
-from persona.corpora.copies import import_copy
-from persona.corpora.crema import (
-    COMMIT,
-    EMOTIONS,
-    GENDERS,
-    POLICIES,
-    clips,
-    corpus_hash,
-    oddities,
-)
-from persona.corpora.download import BASE_URL, fetch
-from persona.corpora.files import Problem, default_folder, locate, verify
+import inspect
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from persona.corpora.base import LABELS, Corpus, Problem, audio_folder
+from persona.corpora.crema_d import CremaD, oddities
+from persona.corpora.crema_d_audio import fetch, import_copy, locate, verify
+from persona.corpora.degraded import Degraded, within
+from persona.corpora.emodb import EmoDB
+from persona.corpora.speechocean import Speechocean
+from persona.corpora.table import Table
+from persona.errors import CorpusError
 
 __all__ = [
-    "BASE_URL",
-    "COMMIT",
-    "EMOTIONS",
-    "GENDERS",
-    "POLICIES",
+    "LABELS",
+    "REGISTRY",
+    "Corpus",
+    "CremaD",
+    "Degraded",
+    "EmoDB",
     "Problem",
-    "build_table",
-    "clips",
-    "corpus_hash",
-    "default_folder",
-    "emodb",
+    "Speechocean",
+    "Table",
+    "audio_folder",
     "fetch",
     "import_copy",
-    "is_silent",
+    "load",
     "locate",
     "oddities",
     "verify",
+    "within",
 ]
+
+REGISTRY = {
+    "crema-d": "persona.corpora.crema_d:CremaD",
+    "emodb": "persona.corpora.emodb:EmoDB",
+    "speechocean762": "persona.corpora.speechocean:Speechocean",
+    "degraded": "persona.corpora.degraded:Degraded",
+}
+"""Module and class of every corpus, by its name."""
+
+
+def load(name: str | Path, **parameters: Any) -> Corpus:
+    """A corpus by its name, or a table of one's own clips by its path.
+
+    Parameters
+    ----------
+    name : one of `REGISTRY`, or a file that ends in .csv or .parquet (see `Table`).
+    parameters : of its class, e.g. `folder`; a corpus among them may be given by its name.
+
+    Raises
+    ------
+    CorpusError : there is no such corpus, or it has no such parameter.
+
+    Example
+    -------
+    >>> load("crema-d", policy="all").title
+    'CREMA-D'
+    """
+    if Path(name).suffix in Table.SUFFIXES:
+        kind: type[Corpus] = Table
+        parameters = {"path": name, **parameters}
+    elif str(name) in REGISTRY:
+        module, _, of = REGISTRY[str(name)].partition(":")
+        kind = getattr(import_module(module), of)
+    else:
+        raise CorpusError(
+            f"There is no corpus {str(name)!r}: use one of {', '.join(REGISTRY)}, "
+            "or the path of a .csv or .parquet table of clips."
+        )
+    if isinstance(original := parameters.get("corpus"), str):
+        parameters["corpus"] = load(original)
+    try:
+        inspect.signature(kind).bind(**parameters)
+    except TypeError as error:
+        raise CorpusError(f"The corpus {name} cannot be loaded like this: {error}.") from error
+    return kind(**parameters)

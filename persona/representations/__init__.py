@@ -1,83 +1,119 @@
-"""Representations: waveforms in, one fixed-size float32 vector per clip out.
+"""Representations: waveforms in, one vector of fixed size per clip out.
 
-Every representation is a small class with
-
-- `name`, `dimension`, `rate` (Hz) and `version` (raised whenever its values change),
-- `embed(waveforms)`: a sequence of float32 arrays of shape (n,), mono, at `rate`, to a float32
-  array of shape (len(waveforms), dimension); a clip's vector does not depend on its neighbours,
-- `provenance()`: what has to be equal for two vectors to be comparable.
+To add one, write a class as `Representation` describes in a file of its own, named like it, and
+add a line to the registry below.
 """
 
 import re
 from collections.abc import Sequence
 from importlib import import_module
 from inspect import signature
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from persona.errors import PersonaError
 
-NAMES = ("mfcc", "wavlm", "xvector", "dvector", "egemaps")
-"""Those compared throughout: the paper's three, then two that need no download beside MFCC."""
+_REGISTRY = {
+    "mfcc": "MFCC",
+    "egemaps": "EGeMAPS",
+    "dvector": "DVector",
+    "campplus": "CAMPPlus",
+    "whisper": "Whisper",
+    "wavlm": "WavLM",
+    "xvector": "XVector",
+}
 
-OFFLINE = ("mfcc", "dvector", "egemaps", "dvector_layers")
-"""Representations that run without downloading weights."""
+NAMES = tuple(_REGISTRY)
+"""Every representation, in the order in which they are shown."""
 
 
 class Representation(Protocol):
-    """What every representation offers; see the module's docstring."""
+    """What every representation offers; all but `dimension` are attributes of its class.
+
+    name : as in the registry, and of its module.
+    title : as it is shown.
+    kind : what it was made for.
+    dimension : length of a vector; it may follow from the parameters.
+    rate : of the waveforms, in Hz.
+    version : raised whenever the values change.
+    libraries : packages whose versions belong to the provenance of a feature table.
+    thread_safe : whether several threads may call `embed` of one instance at once.
+    needs_download : whether weights have to be had that neither this package nor a library holds.
+    dtype : of the vectors; "int8" for those made of whole numbers from -128 to 127.
+    """
 
     name: str
+    title: str
+    kind: Literal["acoustic features", "speaker recognition", "general speech"]
     dimension: int
     rate: int
     version: int
+    libraries: tuple[str, ...]
+    thread_safe: bool
+    needs_download: bool
+    dtype: Literal["float32", "int8"]
 
-    def embed(self, waveforms: Sequence[np.ndarray]) -> np.ndarray: ...
+    def embed(self, waveforms: Sequence[np.ndarray]) -> np.ndarray:
+        """Vectors of shape (len(waveforms), dimension) and of type `dtype`.
 
-    def provenance(self) -> dict[str, Any]: ...
+        waveforms : float32 arrays of shape (n,), mono, at `rate`, in -1 to 1. A clip's vector
+            does not depend on its neighbours; `AudioError` for a clip that is too short.
+        """
+        ...
+
+    def provenance(self) -> dict[str, Any]:
+        """What has to be equal for two vectors to be comparable, in plain JSON values: the
+        `representation`, its `version`, its parameters, the hashes of its weights.
+        """
+        ...
 
 
-_CLASSES = {
-    "mfcc": "MFCC",
-    "wavlm": "WavLM",
-    "xvector": "XVector",
-    "dvector": "DVector",
-    "dvector_layers": "DVectorLayers",
-    "egemaps": "EGeMAPS",
-}
+def class_of(name: str) -> Any:
+    """The class of representation `name`, for its attributes; nothing is loaded.
 
-
-def _class(name: str) -> Any:
-    if name not in _CLASSES:
+    Raises `PersonaError` for an unknown name.
+    """
+    if name not in _REGISTRY:
         raise PersonaError(
-            f"There is no representation {name!r}; choose from {', '.join(_CLASSES)}."
+            f"There is no representation {name!r}; choose from {', '.join(_REGISTRY)}."
         )
-    return getattr(import_module(f"persona.representations.{name}"), _CLASSES[name])
+    return getattr(import_module(f"{__name__}.{name}"), _REGISTRY[name])
 
 
 def load(name: str, **parameters: Any) -> Representation:
     """Make a representation ready to embed; `parameters` go to its class.
 
-    Raises `PersonaError` for an unknown name and `WeightsError` where weights cannot be had.
+    Raises `PersonaError` for an unknown name, parameter or value, and `WeightsError` where
+    weights cannot be had.
     """
-    made_by = _class(name)
-    if unknown := set(parameters) - set(signature(made_by).parameters):
+    made_by = class_of(name)
+    accepted = signature(made_by).parameters
+    if unknown := set(parameters) - set(accepted):
         raise PersonaError(f"{name} has no parameter {', '.join(sorted(unknown))}.")
+    for key, value in parameters.items():
+        default = accepted[key].default
+        if default is not None and type(value) is not type(default):
+            raise PersonaError(
+                f"The parameter {key} of {name} cannot be {value!r}: "
+                f"give a value like its default, {default!r}."
+            )
     return made_by(**parameters)
 
 
-_INCIDENTAL = ("revision", "commit", "transformers", "speechbrain")
+_INCIDENTAL = ("revision", "commit")  # the same weights may come by several ways
 
 
 def restore(provenance: dict[str, Any]) -> Representation:
     """The representation that made vectors of this `provenance`; further keys are ignored.
 
+    Weights whose SHA-256 the provenance states are checked before anything is loaded.
+
     Raises `PersonaError` where today's version, parameters or weights give other vectors, and
     whatever `load` raises.
     """
-    name = provenance["representation"]
-    accepted = signature(_class(name)).parameters
+    name = str(provenance.get("representation"))
+    accepted = signature(class_of(name)).parameters
     parameters = {key: value for key, value in provenance.items() if key in accepted}
     if re.fullmatch(r"[0-9a-f]{40}", str(provenance.get("commit"))):
         parameters["revision"] = provenance["commit"]
@@ -91,6 +127,14 @@ def restore(provenance: dict[str, Any]) -> Representation:
     return restored
 
 
-def version(name: str) -> int:
-    """Version of the values that representation `name` computes today (loads no weights)."""
-    return _class(name).version
+def chosen_layers(name: str, layer: str, layers: Sequence[str]) -> list[str]:
+    """Layers that the parameter `layer` of representation `name` names, joined by "+".
+
+    Raises `PersonaError` for one that is not among `layers`, or is named twice.
+    """
+    chosen = layer.split("+")
+    if set(chosen) - set(layers) or len(set(chosen)) < len(chosen):
+        raise PersonaError(
+            f"{name} has no layer {layer!r}: choose from {', '.join(layers)}, several joined by +."
+        )
+    return chosen

@@ -20,9 +20,15 @@ class EGeMAPS:
     """
 
     name = "egemaps"
+    title = "eGeMAPS"
+    kind = "acoustic features"
     dimension = 88
     rate = RATE
     version = 1
+    libraries = ("opensmile",)
+    thread_safe = True  # openSMILE is set up anew for every clip
+    needs_download = False
+    dtype = "float32"
 
     def __init__(self) -> None:
         import opensmile
@@ -38,9 +44,11 @@ class EGeMAPS:
         return self._smile.feature_names
 
     def embed(self, waveforms: Sequence[np.ndarray]) -> np.ndarray:
-        # The interpreter under `process_signal`, without building a data frame per clip.
-        vectors = [np.ravel(self._smile(w, RATE)) for w in waveforms]
-        return np.nan_to_num(np.stack(vectors), posinf=0, neginf=0).astype(np.float32)
+        vectors = np.empty((len(waveforms), self.dimension), np.float32)
+        for row, waveform in enumerate(waveforms):
+            # The interpreter under `process_signal`, without building a data frame per clip.
+            vectors[row] = np.ravel(self._smile(waveform, RATE))
+        return np.nan_to_num(vectors, posinf=0, neginf=0)
 
     def provenance(self) -> dict[str, Any]:
         return {"representation": self.name, "version": self.version, "set": "eGeMAPSv02"}

@@ -4,77 +4,85 @@ Snyder et al. (2018), "X-vectors: robust DNN embeddings for speaker recognition"
 """
 
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
 from persona.audio import RATE
 from persona.errors import AudioError
-from persona.representations import _hub
+from persona.representations import hub
 
-_FILES = (
-    "hyperparams.yaml",
-    "embedding_model.ckpt",
-    "mean_var_norm_emb.ckpt",
-    "classifier.ckpt",
-    "label_encoder.txt",
-)
+_FILE = "embedding_model.ckpt"
 _SHORTEST = 480  # samples: the widest convolution mirrors 3 frames of 10 ms at each end
 
 
 class XVector:
     """SpeechBrain's `encode_batch` of a clip, not normalised; 512-d.
 
+    The published repository says in a file that can run code how its network is built; here it
+    is built from SpeechBrain's classes, and only the network's tensors are read.
+
     Two things are done for a clip to have one vector. Clips are embedded one at a time: in a
     padded batch the convolutions and the pooling see the padding. And the noise (below 1e-4)
-    that SpeechBrain's pooling adds to every mean, in training and in use, is drawn from the
-    same seed for every clip.
+    that SpeechBrain's pooling adds to every mean, in training and in use, is drawn once, so that
+    it is the same for every clip.
 
     Parameters
     ----------
-    model : identifier on the Hugging Face hub. Its `hyperparams.yaml` can run code: name only
-        models you trust.
+    model : identifier on the Hugging Face hub, one of `PUBLISHED`, or any of the same
+        architecture with its SHA-256.
     revision : branch, tag or full commit. The weights are downloaded once and then kept, so a
         branch stays where it was; `provenance()` says at which commit.
+    weights_sha256 : what `embedding_model.ckpt` has to be.
 
-    Raises `WeightsError` where the weights cannot be had or do not fit their network.
+    Raises `WeightsError` where the weights cannot be had or do not fit the network.
     """
 
     name = "xvector"
+    title = "x-vector"
+    kind = "speaker recognition"
     dimension = 512
     rate = RATE
     version = 1
+    libraries = ("speechbrain", "torch")
+    thread_safe = True
+    needs_download = True
+    dtype = "float32"
+    PUBLISHED = ("speechbrain/spkrec-xvect-voxceleb",)
 
     def __init__(
-        self, model: str = "speechbrain/spkrec-xvect-voxceleb", revision: str = "main"
+        self,
+        model: str = "speechbrain/spkrec-xvect-voxceleb",
+        revision: str = "main",
+        weights_sha256: str | None = None,
     ) -> None:
         self.model, self.revision = model, revision
-        self._weights = _hub.weights(self.name, model, revision, _FILES)
-        self._load()
+        self._weights = hub.weights(
+            self.name, model, revision, [_FILE],
+            published=self.PUBLISHED, sha256={_FILE: weights_sha256},
+        )  # fmt: skip
+        try:
+            self._load()
+        # A damaged file can raise nearly anything from the unpickler, and none of it is ours.
+        except Exception as error:
+            raise hub.unusable(self.name, self._weights, hub.in_few_words(error)) from error
 
     def _load(self) -> None:
         import torch
-        from speechbrain.inference.classifiers import EncoderClassifier
-        from speechbrain.utils.checkpoints import torch_patched_state_dict_load
-        from speechbrain.utils.fetching import LocalStrategy
+        from speechbrain.lobes.features import Fbank
+        from speechbrain.lobes.models.Xvector import Xvector
 
-        folder = self._weights.folder.absolute()
-        try:
-            self._network = EncoderClassifier.from_hparams(
-                source=str(folder),
-                # The published file names the hub, at whatever commit its main branch is.
-                overrides={"pretrained_path": folder.as_posix()},
-                local_strategy=LocalStrategy.NO_LINK,
-                run_opts={"device": "cpu"},
-            )
-            # Loaded once more, strictly: SpeechBrain only logs what is missing.
-            self._network.mods.embedding_model.load_state_dict(
-                torch_patched_state_dict_load(folder / "embedding_model.ckpt", "cpu")
-            )
-        # A damaged file can raise nearly anything from the unpickler, and none of it is ours.
-        except Exception as error:
-            raise _hub.unusable(self.name, self._weights, _hub.in_few_words(error)) from error
+        network = Xvector(in_channels=24)
+        state = torch.load(self._weights.folder / _FILE, map_location="cpu", weights_only=True)
+        network.load_state_dict(state)
+        *frame_level, statistics, linear = network.eval().blocks
+        generator = torch.Generator().manual_seed(0)
+        noise = torch.randn((1, linear.w.in_features // 2), generator=generator)
+        noise = (noise - noise.min()) / (noise - noise.min()).max()
+        self._noise = statistics.eps * (9 - 8 * noise)
+        self._deviation_floor = statistics.eps
+        self._filterbank = Fbank(n_mels=24).eval()
+        self._frame_level, self._linear = torch.nn.Sequential(*frame_level), linear
         self._torch = torch
 
     def embed(self, waveforms: Sequence[np.ndarray]) -> np.ndarray:
@@ -83,21 +91,23 @@ class XVector:
         waveforms : float32 arrays of shape (n,), mono, 16 kHz, of 30 ms or more each;
             `AudioError` for a shorter one.
         """
-        embedded = np.empty((len(waveforms), self.dimension), np.float32)
-        for index, waveform in enumerate(waveforms):
-            embedded[index] = self._encode(waveform)
-        return embedded
+        vectors = np.empty((len(waveforms), self.dimension), np.float32)
+        for row, waveform in enumerate(waveforms):
+            if len(waveform) < _SHORTEST:
+                raise AudioError(
+                    f"A recording of {len(waveform) / RATE:.3f} s is too short for {self.name}: "
+                    f"give it at least {_SHORTEST / RATE:.3f} s."
+                )
+            vectors[row] = self._encode(waveform)
+        return vectors
 
     def _encode(self, waveform: np.ndarray) -> np.ndarray:
-        if len(waveform) < _SHORTEST:
-            raise AudioError(
-                f"A recording of {len(waveform) / RATE:.3f} s is too short for {self.name}: "
-                f"give it at least {_SHORTEST / RATE:.3f} s."
-            )
-        torch = self._torch
-        with torch.inference_mode(), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            return self._network.encode_batch(torch.tensor(waveform)).numpy().reshape(-1)
+        with self._torch.inference_mode():
+            x = self._filterbank(self._torch.tensor(waveform)[None])  # (1, frames, 24)
+            x = self._frame_level(x - x.mean(dim=1, keepdim=True))  # (1, frames, 1500)
+            mean = x.mean(dim=1) + self._noise
+            deviation = x.std(dim=1) + self._deviation_floor
+            return self._linear(self._torch.cat([mean, deviation], dim=1))[0].numpy()
 
     def provenance(self) -> dict[str, Any]:
         return {
@@ -106,8 +116,6 @@ class XVector:
             "model": self.model,
             "revision": self.revision,
             "commit": self._weights.commit,
-            "weights_sha256": self._weights.sha256("embedding_model.ckpt"),
-            "config_sha256": self._weights.sha256("hyperparams.yaml"),
+            "weights_sha256": self._weights.sha256(_FILE),
             "pooling": "mean and standard deviation",
-            "speechbrain": version("speechbrain"),
         }

@@ -1,0 +1,317 @@
+"""Experiments: declared as data, cross-validated in parallel, kept with what made them.
+
+results = run([Experiment("campplus"), Experiment("mfcc")], study="ears", train=True)
+results[Experiment("mfcc")]                     # sums per seed and speaker, for `evaluation`
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from persona import evaluation, features, folds, parallel, store, training
+from persona.cross_validation import labelled_clips, predict_fold
+from persona.errors import PersonaError, StoreError
+from persona.evaluation import Sums
+from persona.folds import PROTOCOLS, Split
+from persona.labels import TASKS
+from persona.network import ARCHITECTURES, known
+from persona.training import Settings
+
+Transform = Callable[[np.ndarray], np.ndarray]
+Subset = Callable[[pd.DataFrame, Split, int], Split]
+Relabel = Callable[[pd.DataFrame], pd.DataFrame]
+Estimator = Callable[[np.ndarray, pd.DataFrame, Split, int], Any]
+
+
+PLAIN = Settings()
+"""The paper's settings."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What is trained, on what, and what it is tested on.
+
+    representation : a feature table, or several side by side: "dvector+mfcc".
+    corpus : dealt into folds; several are joined by "+".
+    besides : further corpora to train on, never tested. Of degraded copies only those are taken
+        whose original, and everybody audible in them, is trained on.
+    tested : corpora tested, by default `corpus`; of copies, those of the test fold's clips. All of
+        a foreign corpus is tested by every network, whose seed is then 5 * seed + fold.
+    candidates : settings to choose among on held-out training speakers, in place of `settings`.
+    transform : embeddings (n, d) to embeddings, row by row: it must learn nothing from them.
+    subset : clips, split and seed to the split that is used instead.
+    relabel : clips to the clips with other labels, in training and in test.
+    estimator : embeddings, clips, split and seed to what is predicted of `split.test` (emotion
+        (n, 6), gender (n, 2), age (n,)); takes the place of the network.
+    label : what tables and figures call it.
+
+    Functions are identified by name, arguments and, where they have one, their `version`; they
+    may be defined in a notebook.
+    """
+
+    representation: str
+    architecture: str = "fcn"
+    protocol: str = "speaker-disjoint"
+    corpus: str = "crema-d"
+    seeds: tuple[int, ...] = (0, 1, 2)
+    settings: Settings = PLAIN
+    besides: tuple[str, ...] = ()
+    tested: tuple[str, ...] = ()
+    candidates: tuple[Settings, ...] = ()
+    transform: Transform | None = None
+    subset: Subset | None = None
+    relabel: Relabel | None = None
+    estimator: Estimator | None = None
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        known("architecture", self.architecture, ARCHITECTURES)
+        known("protocol", self.protocol, PROTOCOLS)
+        for name in ("seeds", "besides", "tested", "candidates"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if not self.seeds:
+            raise PersonaError("An experiment needs a seed: give seeds=[0] or more.")
+        unused = {
+            "settings": self.settings != PLAIN or self.candidates,
+            "architecture": self.architecture != "fcn",
+            "besides": self.besides,
+            "tested": self.tested,
+        }
+        if self.estimator and (given := [name for name, value in unused.items() if value]):
+            raise PersonaError(
+                f"An estimator takes the network's place, so {given[0]} would be ignored: leave "
+                "it out."
+            )
+        if self.candidates and self.settings != PLAIN:
+            raise PersonaError("Settings are chosen among the candidates: leave `settings` out.")
+
+    def but(self, **changes: Any) -> "Experiment":
+        """The same experiment with other fields; names of `Settings` change its settings."""
+        own = {field.name for field in fields(self)}
+        settings = {name: changes.pop(name) for name in set(changes) - own}
+        if unknown := set(settings) - {field.name for field in fields(Settings)}:
+            raise PersonaError(f"An experiment has no field {sorted(unknown)[0]!r}.")
+        if settings:
+            changes["settings"] = replace(changes.get("settings", self.settings), **settings)
+        return replace(self, **changes)
+
+    def only(self, *tasks: str) -> "Experiment":
+        """The same experiment for some of the three tasks: the others' losses weigh nothing."""
+        for task in tasks:
+            known("task", task, TASKS)
+        return self.but(weights=tuple(float(task in tasks) for task in TASKS))
+
+    @property
+    def tests(self) -> tuple[str, ...]:
+        """Corpora that are tested."""
+        return self.tested or (self.corpus,)
+
+    def description(self) -> dict[str, Any]:
+        """Every field but the label as plain JSON; functions by name, arguments and version."""
+        described: dict[str, Any] = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name == "label" or value is None or value == ():
+                continue
+            if field.name == "settings":
+                value = asdict(value)
+            elif field.name == "candidates":
+                value = [asdict(candidate) for candidate in value]
+            described[field.name] = _told(value) if callable(value) else value
+        return described
+
+    def identity(self) -> str:
+        """Twelve hex digits of a hash over all that decides the predictions."""
+        tables = {
+            corpus: features.read(self.representation, corpus).checksum
+            for corpus in self._all_corpora()
+        }
+        version = {"training": training.VERSION, "experiment": VERSION}
+        return store.fingerprint([version, self.description(), tables])[:12]
+
+    def _all_corpora(self) -> list[str]:
+        names = [*self.corpus.split("+"), *self.besides]
+        names += [part for name in self.tested for part in name.split("+")]
+        return list(dict.fromkeys(names))
+
+
+VERSION = 1
+"""Raised whenever the same experiment would give other predictions for the code in this file."""
+
+
+def _told(function: Any) -> str:
+    given = ""
+    if isinstance(function, partial):
+        given = f"({function.args}, {sorted(function.keywords.items())})"
+        function = function.func
+    return f"{function.__qualname__}{given} version {getattr(function, 'version', 1)}"
+
+
+@dataclass(frozen=True)
+class Results:
+    """Sums of experiments per tested corpus and condition.
+
+    rows : columns experiment (identity), representation, architecture, protocol, trained_on,
+        corpus (tested), condition, seed, speaker, and `evaluation.SUM_COLUMNS`.
+    """
+
+    rows: pd.DataFrame
+
+    def __getitem__(self, experiment: Experiment) -> Sums:
+        """Sums over the corpus that the experiment tests first."""
+        return self.of(experiment)
+
+    def of(self, experiment: Experiment, corpus: str = "", condition: str = "") -> Sums:
+        """Sums over one of the tested corpora, under one of its conditions."""
+        rows = self.rows[self.rows["experiment"] == experiment.identity()]
+        rows = rows[rows["corpus"] == (corpus or experiment.tests[0])]
+        rows = rows[rows["condition"] == condition]
+        if rows.empty:
+            raise PersonaError(
+                f"There are no results of {experiment.label or experiment.representation} on "
+                f"{corpus or experiment.tests[0]} {condition}".rstrip()
+                + "."
+            )
+        return evaluation.from_frame(rows)
+
+
+def run(
+    experiments: Sequence[Experiment],
+    study: str = "experiments",
+    *,
+    train: bool = False,
+    jobs: int | None = None,
+    backend: str = "loky",
+    scheduler: str | None = None,
+) -> Results:
+    """Results of experiments: read, or computed.
+
+    study : name of the table of results that is read or written.
+    train : compute what has not been computed here. Predictions are kept by experiment, so that
+        an interrupted run goes on where it was. False: read the results that ship, or those made
+        here before.
+    jobs, backend, scheduler : as of `parallel.run`.
+
+    Raises `PersonaError` before anything is trained where a table or a result is missing.
+    """
+    if not experiments:
+        raise PersonaError("There is no experiment to run: name one or more.")
+    wanted = {experiment.identity(): experiment for experiment in experiments}
+    kept = _kept(study, train)
+    missing = {name: e for name, e in wanted.items() if name not in kept}
+    waiting = {name: e for name, e in missing.items() if not _file(name).exists()}
+    if waiting and not train:
+        first = next(iter(waiting.values()))
+        raise PersonaError(
+            f"The results of {len(waiting)} experiments ({first.label or first.representation}, "
+            f"...) are not among those of {study!r}: compute them with train=True."
+        )
+    _compute(waiting, jobs, backend, scheduler)
+    for name, experiment in missing.items():
+        kept[name] = _summed(name, experiment)
+    rows = pd.concat([kept[name] for name in wanted], ignore_index=True)
+    if missing:
+        made_by = {
+            "study": study,
+            "experiments": {name: e.description() for name, e in wanted.items()},
+            "software": store.software("torch", "numpy"),
+        }
+        columns = {column: rows[column].to_numpy() for column in rows}
+        store.write_table(store.made() / "results" / f"{study}.parquet", columns, made_by)
+    return Results(rows)
+
+
+def out_of_fold(experiment: Experiment) -> pd.DataFrame:
+    """Every prediction of an experiment that was run here or ships; columns as of `predictions`.
+
+    Raises `PersonaError` where it was not run.
+    """
+    file = store.find("predictions", f"{experiment.identity()}.parquet")
+    if not file.exists():
+        raise PersonaError(
+            f"There are no predictions of {experiment.label or experiment.representation}: run it "
+            "with train=True."
+        )
+    return pd.DataFrame(store.read_table(file).columns)
+
+
+def _file(identity: str) -> Path:
+    return store.made() / "predictions" / f"{identity}.parquet"
+
+
+def _kept(study: str, train: bool) -> dict[str, pd.DataFrame]:
+    """Rows of results by experiment: made here or, unless they are to be computed, shipped."""
+    folders = [store.made()] if train else [store.shipped(), store.made()]
+    kept: dict[str, pd.DataFrame] = {}
+    for folder in folders:
+        file = folder / "results" / f"{study}.parquet"
+        if file.exists():
+            rows = pd.DataFrame(store.read_table(file).columns)
+            kept |= {str(name): part for name, part in rows.groupby("experiment", sort=False)}
+    return kept
+
+
+def _compute(
+    waiting: dict[str, Experiment], jobs: int | None, backend: str, scheduler: str | None
+) -> None:
+    """Train every fold of every experiment; predictions are written as each is complete."""
+    from tqdm import tqdm
+
+    tasks = [
+        (name, experiment, seed, fold)
+        for name, experiment in waiting.items()
+        for seed in experiment.seeds
+        for fold in range(folds.FOLDS)
+    ]
+    parts: dict[str, list[pd.DataFrame]] = {name: [] for name in waiting}
+    done = parallel.run(
+        predict_fold, [task[1:] for task in tasks], jobs=jobs, backend=backend,
+        scheduler=scheduler,
+    )  # fmt: skip
+    for number, rows in tqdm(done, "training", len(tasks), unit="fold", disable=not tasks):
+        name, experiment = tasks[number][:2]
+        parts[name].append(rows)
+        if len(parts[name]) == folds.FOLDS * len(experiment.seeds):
+            whole = pd.concat(parts.pop(name)).sort_values(
+                ["corpus", "seed", "fold"], kind="stable"
+            )
+            columns = {column: whole[column].to_numpy() for column in whole}
+            store.write_table(_file(name), columns, {"experiment": experiment.description()})
+
+
+def _summed(name: str, experiment: Experiment) -> pd.DataFrame:
+    """Sums of the kept predictions of an experiment, a row per tested corpus, seed, speaker ..."""
+    try:
+        predicted = pd.DataFrame(store.read_table(_file(name)).columns)
+    except StoreError as error:
+        raise PersonaError(f"{error} It holds the predictions of an experiment.") from error
+    parts = []
+    for corpus in experiment.tests:
+        clips = labelled_clips(experiment, corpus)
+        rows = predicted[predicted["corpus"] == corpus]
+        for condition, some in _by_condition(clips):
+            counts = evaluation.sums(rows[rows["clip"].isin(some["clip"])], some)
+            keys = {
+                "experiment": name,
+                "representation": experiment.representation,
+                "architecture": experiment.architecture,
+                "protocol": experiment.protocol,
+                "trained_on": "+".join([experiment.corpus, *experiment.besides]),
+                "corpus": corpus,
+                "condition": condition,
+            }
+            parts.append(evaluation.frame(counts).assign(**keys))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _by_condition(clips: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    if "condition" not in clips:
+        yield "", clips
+        return
+    for condition, some in clips.groupby("condition", sort=False):
+        yield str(condition), some

@@ -1,0 +1,93 @@
+"""Scores of experiments with intervals, and planned comparisons between them."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from persona import evaluation
+from persona.errors import PersonaError
+from persona.evaluation import Sums
+from persona.study.terms import MEASURES, METRICS, interval, p_value
+
+DRAWS = 10_000
+"""Bootstrap samples of speakers in a comparison."""
+
+ALPHA = 0.05
+"""Corrected p below which a difference counts as told from chance."""
+
+
+def value(counts: Sums, metric: str) -> float:
+    """A metric of `evaluation.METRICS` over all speakers, seeds averaged."""
+    everyone = np.ones((1, len(counts.speakers)))
+    return float(evaluation.metrics(counts, everyone)[metric][0])
+
+
+def score(
+    counts: Mapping[Any, Sums], measures: Sequence[str] = tuple(MEASURES.values())
+) -> pd.DataFrame:
+    """Values with 95 % intervals over speakers, a row per entry and a column per measure.
+
+    counts : sums by row label; labels that are tuples become levels of the index.
+    measures : metrics of `evaluation.METRICS`.
+    """
+    rows: dict[Any, dict[str, str]] = {}
+    for label, sums in counts.items():
+        found = evaluation.score(sums)
+        rows[label] = {
+            METRICS[metric].heading: interval(*found.loc[metric], metric) for metric in measures
+        }
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    if rows and isinstance(next(iter(rows)), tuple):
+        table.index = pd.MultiIndex.from_tuples(rows)
+    return table
+
+
+def compare(
+    pairs: Mapping[Hashable, tuple[Sums, Sums]],
+    measures: Sequence[str] = tuple(MEASURES.values()),
+    draws: int = DRAWS,
+) -> pd.DataFrame:
+    """Planned differences, first - second, by a bootstrap over shared speakers.
+
+    p values are corrected by Holm's method over the whole table.
+
+    Returns a row per label and metric: `difference`, its 95 % interval `low` and `high` (in the
+    unit of the metric as shown), `p`, `p_holm`, and `clear`, whether p_holm is below 0.05.
+
+    Raises `PersonaError` where so few draws could not tell anything from chance.
+    """
+    tests = len(pairs) * len(measures)
+    if (smallest := 2 * tests / (draws + 1)) > ALPHA:
+        raise PersonaError(
+            f"{draws:,} draws cannot tell any of {tests} differences from chance (the smallest "
+            f"corrected p would be {smallest:.2g}): take {int(2 * tests / ALPHA):,} or more."
+        )
+    rows = []
+    for label, (first, second) in pairs.items():
+        paired = evaluation.difference(first, second, draws)
+        for metric in measures:
+            found, factor = paired.loc[metric], METRICS[metric].factor
+            difference, low, high = factor * found[["difference", "low", "high"]]
+            rows.append((label, metric, difference, low, high, found["p"]))
+    columns = ["label", "metric", "difference", "low", "high", "p"]
+    table = pd.DataFrame(rows, columns=columns).set_index(["label", "metric"])
+    table["p_holm"] = evaluation.holm(table["p"].to_numpy())
+    return table.assign(clear=table["p_holm"] < ALPHA)
+
+
+def differences(table: pd.DataFrame, draws: int = DRAWS) -> pd.DataFrame:
+    """A table of `compare` as it is printed: difference with interval, and corrected p."""
+    rows: dict[Any, dict[str, str]] = {}
+    for (label, metric), row in table.iterrows():  # type: ignore[misc]
+        measure = METRICS[metric]
+        numbers = (row[part] / measure.factor for part in ("difference", "low", "high"))
+        star = "*" if row["clear"] else ""
+        told = interval(*numbers, metric, "+") + star
+        rows.setdefault(label, {})[measure.heading] = told
+        rows[label][f"p ({measure.heading.split(',')[0]})"] = p_value(row["p_holm"], draws)
+    shown = pd.DataFrame.from_dict(rows, orient="index")
+    if rows and isinstance(next(iter(rows)), tuple):
+        shown.index = pd.MultiIndex.from_tuples(rows)
+    return shown

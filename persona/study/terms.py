@@ -1,0 +1,89 @@
+"""Names and measures as they are shown: the one place that words, units and decimals come from."""
+
+from typing import NamedTuple
+
+from persona import representations
+
+
+class Measure(NamedTuple):
+    """How a metric of `evaluation.METRICS` is shown: heading, unit, factor and decimals."""
+
+    heading: str
+    unit: str
+    factor: float
+    digits: int
+    higher_is_better: bool
+
+
+MEASURES = {
+    "emotion": "emotion_accuracy",
+    "gender": "gender_accuracy",
+    "age": "age_rmse",
+}
+"""The paper's three measures, by task."""
+
+METRICS = {
+    "emotion_accuracy": Measure("emotion, %", "points", 100, 1, True),
+    "emotion_uar": Measure("emotion recall, %", "points", 100, 1, True),
+    "emotion_f1": Measure("emotion F1, %", "points", 100, 1, True),
+    "gender_accuracy": Measure("gender, %", "points", 100, 1, True),
+    "gender_uar": Measure("gender recall, %", "points", 100, 1, True),
+    "gender_f1": Measure("gender F1, %", "points", 100, 1, True),
+    "age_rmse": Measure("age RMSE, years", "years", 1, 1, False),
+    "age_mae": Measure("age error, years", "years", 1, 1, False),
+    "age_ccc": Measure("age concordance", "", 1, 2, True),
+    "age_r": Measure("age correlation", "", 1, 2, True),
+}
+"""How every metric is shown."""
+
+NAMES = {
+    "fcn": "FCN",
+    "cnn": "CNN",
+    "random-clip": "random clips",
+    "speaker-disjoint": "unseen speakers",
+    "crema-d": "CREMA-D",
+    "emodb": "EmoDB",
+    "speechocean762": "speechocean762",
+    "deviation": "age in deviations",
+    "year": "age in years",
+}
+
+
+def shown(name: str) -> str:
+    """A code name, or several joined by "+", as readers see it."""
+    if "+" in name:
+        return " + ".join(shown(part) for part in name.split("+"))
+    if name in NAMES:
+        return NAMES[name]
+    if name in representations.NAMES:
+        return representations.title(name)
+    stem, _, rest = name.partition("_")
+    if stem in representations.NAMES:
+        return f"{representations.title(stem)} ({rest.replace('_', ' ')})"
+    return name
+
+
+def interval(value: float, low: float, high: float, metric: str, sign: str = "") -> str:
+    """A value of a metric with its 95 % interval, e.g. "54.0 [52.2, 55.9]"."""
+    shown_value, lower, upper = (number(x, metric, sign) for x in (value, low, high))
+    return f"{shown_value} [{lower}, {upper}]"
+
+
+def number(value: float, metric: str, sign: str = "") -> str:
+    """A value of a metric in its unit and decimals; "-0.0" is written "0.0"."""
+    measure = METRICS[metric]
+    text = f"{measure.factor * value:{sign}.{measure.digits}f}"
+    return text.lstrip("+-") if float(text) == 0 else text
+
+
+def p_value(p: float, draws: int) -> str:
+    """A bootstrap p value as it is printed, e.g. "< 0.0002" where no draw lay beyond 0."""
+    smallest = 2 / (draws + 1)
+    return f"< {smallest:.1g}" if p <= smallest else f"{p:.2g}"
+
+
+def listed(words: list[str]) -> str:
+    """a, b and c; "none" without any."""
+    if len(words) < 2:
+        return "".join(words) or "none"
+    return f"{', '.join(words[:-1])} and {words[-1]}"
