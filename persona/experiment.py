@@ -221,7 +221,7 @@ def run(
             "experiments": {name: e.description() for name, e in wanted.items()},
             "software": store.software("torch", "numpy"),
         }
-        columns = {column: rows[column].to_numpy() for column in rows}
+        columns = {str(column): rows[column].to_numpy() for column in rows}
         store.write_table(store.made() / "results" / f"{study}.parquet", columns, made_by)
     return Results(rows)
 
@@ -280,7 +280,7 @@ def _compute(
             whole = pd.concat(parts.pop(name)).sort_values(
                 ["corpus", "seed", "fold"], kind="stable"
             )
-            columns = {column: whole[column].to_numpy() for column in whole}
+            columns = {str(column): whole[column].to_numpy() for column in whole}
             store.write_table(_file(name), columns, {"experiment": experiment.description()})
 
 

@@ -36,7 +36,7 @@ def score(
     for label, sums in counts.items():
         found = evaluation.score(sums)
         rows[label] = {
-            METRICS[metric].heading: interval(*found.loc[metric], metric) for metric in measures
+            METRICS[metric].heading: interval(found.loc[metric], metric) for metric in measures
         }
     table = pd.DataFrame.from_dict(rows, orient="index")
     if rows and isinstance(next(iter(rows)), tuple):
@@ -80,11 +80,10 @@ def compare(
 def differences(table: pd.DataFrame, draws: int = DRAWS) -> pd.DataFrame:
     """A table of `compare` as it is printed: difference with interval, and corrected p."""
     rows: dict[Any, dict[str, str]] = {}
-    for (label, metric), row in table.iterrows():  # type: ignore[misc]
+    for (label, metric), (_, row) in zip(table.index, table.iterrows(), strict=True):
         measure = METRICS[metric]
-        numbers = (row[part] / measure.factor for part in ("difference", "low", "high"))
-        star = "*" if row["clear"] else ""
-        told = interval(*numbers, metric, "+") + star
+        numbers = row[["difference", "low", "high"]].astype(float) / measure.factor
+        told = interval(numbers, metric, "+") + ("*" if row["clear"] else "")
         rows.setdefault(label, {})[measure.heading] = told
         rows[label][f"p ({measure.heading.split(',')[0]})"] = p_value(row["p_holm"], draws)
     shown = pd.DataFrame.from_dict(rows, orient="index")

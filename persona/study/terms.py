@@ -1,5 +1,6 @@
 """Names and measures as they are shown: the one place that words, units and decimals come from."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from persona import representations
@@ -56,16 +57,16 @@ def shown(name: str) -> str:
     if name in NAMES:
         return NAMES[name]
     if name in representations.NAMES:
-        return representations.title(name)
+        return representations.class_of(name).title
     stem, _, rest = name.partition("_")
     if stem in representations.NAMES:
-        return f"{representations.title(stem)} ({rest.replace('_', ' ')})"
+        return f"{representations.class_of(stem).title} ({rest.replace('_', ' ')})"
     return name
 
 
-def interval(value: float, low: float, high: float, metric: str, sign: str = "") -> str:
-    """A value of a metric with its 95 % interval, e.g. "54.0 [52.2, 55.9]"."""
-    shown_value, lower, upper = (number(x, metric, sign) for x in (value, low, high))
+def interval(values: Iterable[float], metric: str, sign: str = "") -> str:
+    """A value of a metric, and the limits of its interval: "54.0 [52.2, 55.9]"."""
+    shown_value, lower, upper = (number(x, metric, sign) for x in values)
     return f"{shown_value} [{lower}, {upper}]"
 
 
