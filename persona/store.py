@@ -144,7 +144,9 @@ def write_table(file: Path, columns: Mapping[str, Any], provenance: Mapping[str,
     arrays = {name: np.asarray(values) for name, values in columns.items()}
     metadata = {"persona": plain_json(provenance), "sha256": checksum(arrays)}
     table = pa.table({name: _to_arrow(a) for name, a in arrays.items()}, metadata=metadata)
-    vectors = [f"{name}.list.element" for name, a in arrays.items() if a.ndim == 2]
+    vectors = [
+        f"{name}.list.element" for name, a in arrays.items() if a.ndim == 2 and a.dtype != np.int8
+    ]
     floats = [v for v in vectors if arrays[v.split(".")[0]].dtype.kind == "f"]
     text = [name for name, a in arrays.items() if a.ndim == 1 and a.dtype.kind in "OUT"]
     with writing(file) as aside:
@@ -197,13 +199,22 @@ def _to_arrow(values: np.ndarray) -> Any:
 
     if values.ndim == 1:
         return pa.array(values.tolist() if values.dtype.kind in "OUT" else values)
+    if values.dtype == np.int8:  # Parquet spends four bytes on a small number, one on a byte
+        content = pa.py_buffer(np.ascontiguousarray(values))
+        width = pa.binary(values.shape[1])
+        return pa.FixedSizeBinaryArray.from_buffers(width, len(values), [None, content])
     flat = pa.array(np.ascontiguousarray(values).ravel())
     return pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
 
 
 def _from_arrow(column: Any) -> np.ndarray:
+    import pyarrow as pa
+
     if column.null_count:
         raise ValueError("a value is missing")
+    if pa.types.is_fixed_size_binary(column.type):
+        content = b"".join(column.to_pylist())
+        return np.frombuffer(content, np.int8).reshape(-1, column.type.byte_width)
     width = getattr(column.type, "list_size", None)
     if width is None:
         return column.to_numpy()

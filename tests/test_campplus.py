@@ -1,0 +1,160 @@
+"""CAM++: reference answers, codes, clips of any length, errors, speed."""
+
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from persona import store
+from persona.errors import PersonaError, WeightsError
+from persona.representations.campplus import CAMPPlus
+
+SHARED = Path(__file__).resolve().parents[1].parent / "shared"
+REFERENCE = SHARED / "weights" / "campplus" / "reference.npz"
+AUDIO = SHARED / "crema-d" / "audio"
+CODED = ("statistics", "block2", "block3")
+
+needs_reference = pytest.mark.skipif(
+    not (REFERENCE.exists() and AUDIO.exists()),
+    reason="needs ../shared/weights/campplus/reference.npz and ../shared/crema-d/audio",
+)
+
+
+def noise(seconds: float) -> np.ndarray:
+    samples = np.random.default_rng(0).normal(scale=0.05, size=round(16_000 * seconds))
+    return samples.astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def expected() -> dict[str, np.ndarray]:
+    with np.load(REFERENCE) as found:
+        return {name: found[name] for name in found}
+
+
+@pytest.fixture(scope="module")
+def clips(expected: dict[str, np.ndarray]) -> list[np.ndarray]:
+    import soundfile
+
+    return [soundfile.read(AUDIO / f"{c}.flac", dtype="float32")[0] for c in expected["clip"]]
+
+
+def graph_constants(layer: str) -> tuple[np.ndarray, np.ndarray]:
+    """Centre and step of a layer's codes, from the graph."""
+    onnx = pytest.importorskip("onnx")
+    graph = onnx.load(store.shipped() / "models" / "campplus" / "campplus.onnx").graph
+    found = {t.name: onnx.numpy_helper.to_array(t) for t in graph.initializer}
+    return found[f"{layer}_centre"], found[f"{layer}_step"]
+
+
+@needs_reference
+def test_embedding_is_the_published_one(clips, expected):
+    found = CAMPPlus().embed(clips)
+    assert found.shape == (len(clips), 192) and found.dtype == np.float32
+    np.testing.assert_allclose(found, expected["embedding"], atol=0.02)
+    lengths = np.linalg.norm(expected["embedding"], axis=1)
+    assert np.all(np.linalg.norm(found - expected["embedding"], axis=1) < 0.01 * lengths)
+
+
+@needs_reference
+@pytest.mark.parametrize("layer", CODED)
+def test_codes_are_the_published_layers_in_steps(layer, clips, expected):
+    found = CAMPPlus(layer).embed(clips)
+    centre, step = graph_constants(layer)
+    np.testing.assert_array_equal(found, np.rint(found).clip(-127, 127))
+    steps = np.rint((expected[layer] - centre) / step).clip(-127, 127)
+    assert np.abs(found - steps).max() <= 1
+    assert np.mean(found != steps) < 0.04
+
+
+@needs_reference
+def test_a_clip_embeds_the_same_alone_and_in_company(clips):
+    ear = CAMPPlus("embedding+block3")
+    together = ear.embed(clips[:4])
+    np.testing.assert_array_equal(together, np.concatenate([ear.embed([c]) for c in clips[:4]]))
+
+
+@pytest.mark.parametrize("layer", ["embedding", *CODED])
+@pytest.mark.parametrize(
+    "waveform",
+    [np.zeros(0), np.zeros(16_000), noise(0.01), noise(0.025), noise(0.04), np.ones(8_000)],
+    ids=["empty", "silence", "10 ms", "one frame", "two frames", "constant"],
+)
+def test_answers_are_finite_for_any_clip(layer, waveform):
+    found = CAMPPlus(layer).embed([waveform])
+    assert np.isfinite(found).all() and found.any()
+
+
+def test_joined_layers_stand_side_by_side():
+    joined = CAMPPlus("block2+block3")
+    parts = [CAMPPlus(layer).embed([noise(1)]) for layer in ("block2", "block3")]
+    np.testing.assert_array_equal(joined.embed([noise(1)]), np.concatenate(parts, axis=1))
+    assert (joined.dimension, joined.dtype) == (4096, "int8")
+    assert CAMPPlus("embedding+statistics").dtype == "float32"
+
+
+def test_no_clips_give_no_vectors():
+    assert CAMPPlus().embed([]).shape == (0, 192)
+
+
+def test_unknown_layer_is_one_sentence():
+    with pytest.raises(PersonaError, match=r"^CAM\+\+ has no layer 'block2\+block9'; choose .*\.$"):
+        CAMPPlus("block2+block9")
+
+
+@pytest.fixture
+def copied(tmp_path, monkeypatch) -> Path:
+    folder = tmp_path / "models" / "campplus"
+    shutil.copytree(store.shipped() / "models" / "campplus", folder)
+    monkeypatch.setenv("PERSONA_DATA", str(tmp_path))
+    return folder
+
+
+def test_flipped_bit_in_the_graph_is_one_sentence(copied):
+    graph = bytearray((copied / "campplus.onnx").read_bytes())
+    graph[len(graph) // 2] ^= 1
+    (copied / "campplus.onnx").write_bytes(graph)
+    with pytest.raises(WeightsError, match=r"^The CAM\+\+ network in .* is missing or damaged: "):
+        CAMPPlus().embed([noise(1)])
+
+
+@pytest.mark.parametrize("file", ["campplus.onnx", "provenance.json"])
+def test_missing_file_is_one_sentence(copied, file):
+    (copied / file).unlink()
+    with pytest.raises(WeightsError, match="missing or damaged"):
+        CAMPPlus().embed([noise(1)])
+
+
+def test_provenance_names_layer_graph_and_weights():
+    found = CAMPPlus("block3").provenance()
+    assert found["layer"] == "block3" and len(found["graph_sha256"]) == 64
+    assert found["weights"]["licence"] == "Apache-2.0"
+    assert found["weights"]["sha256"].startswith("92f29b94e6948786")
+
+
+def test_embeds_without_torch_librosa_and_pandas():
+    code = (
+        "import sys, numpy; from persona.representations.campplus import CAMPPlus;"
+        "CAMPPlus().embed([numpy.zeros(16000, 'float32')]);"
+        "print({'torch', 'librosa', 'pandas'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_a_minute_takes_well_under_two_seconds_on_one_thread():
+    ear, minute = CAMPPlus(), noise(60)
+    ear.embed([noise(1)])
+    start = time.process_time()
+    assert np.isfinite(ear.embed([minute])).all()
+    assert time.process_time() - start < 1.8
+
+
+def test_files_that_ship_are_small_and_licensed():
+    folder = store.shipped() / "models" / "campplus"
+    assert (folder / "campplus.onnx").stat().st_size < 16_000_000
+    assert "Apache License" in (folder / "LICENSE").read_text()
+    assert "3D-Speaker" in (folder / "NOTICE").read_text()
