@@ -8,24 +8,26 @@ import numpy as np
 from persona import audio
 from persona.audio import RATE
 
-VERSION = 2
+VERSION = 1
 """Raised by hand whenever a degradation gives other samples than before."""
 
 BAND = (300, 3400)
 """Telephone band in Hz."""
 
+_SILENCE = 1e-12  # mean square below which there is nothing to divide by
+
 
 def with_noise(waveform: np.ndarray, noise: np.ndarray, snr: float) -> np.ndarray:
     """Add `noise`, shape (n,), at a signal-to-noise ratio of `snr` dB over the whole clip."""
     power, disturbance = np.mean(waveform**2, dtype=float), np.mean(noise**2, dtype=float)
-    factor = np.sqrt(power / disturbance / 10 ** (snr / 10))
+    factor = np.sqrt(power / max(disturbance, _SILENCE) / 10 ** (snr / 10))
     return (waveform + factor * noise).astype(np.float32)
 
 
 def babble(voices: Sequence[np.ndarray], length: int) -> np.ndarray:
     """Voices, each repeated or cut to `length` samples, added up at equal power."""
     parts = [np.resize(voice, length).astype(float) for voice in voices]
-    return np.sum([part / np.sqrt(np.mean(part**2)) for part in parts], axis=0)
+    return np.sum([part / np.sqrt(max(np.mean(part**2), _SILENCE)) for part in parts], axis=0)
 
 
 def telephone(waveform: np.ndarray) -> np.ndarray:
@@ -53,7 +55,9 @@ def encode(waveform: np.ndarray, kilobits: int) -> bytes:
 
     file = io.BytesIO()
     with av.open(file, "w", format="mp3") as container:
-        stream = container.add_stream("libmp3lame", rate=RATE, layout="mono", bit_rate=1000 * kilobits)
+        stream = container.add_stream(
+            "libmp3lame", rate=RATE, layout="mono", bit_rate=1000 * kilobits
+        )
         frame = av.AudioFrame.from_ndarray(waveform[None], format="fltp", layout="mono")
         frame.sample_rate = RATE
         for part in (frame, None):

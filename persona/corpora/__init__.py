@@ -1,13 +1,14 @@
 """Corpora: labelled clips with their audio, one file for each corpus and one line here."""
 
 import inspect
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from persona.corpora.base import LABELS, Corpus, Problem, audio_folder
+from persona.corpora.base import LABELS, Corpus, Problem, audio_folder, summary
 from persona.corpora.crema_d import CremaD, oddities
-from persona.corpora.crema_d_audio import fetch, import_copy, locate, verify
+from persona.corpora.crema_d_audio import fetch, import_copy, locate
 from persona.corpora.degraded import Degraded, within
 from persona.corpora.emodb import EmoDB
 from persona.corpora.speechocean import Speechocean
@@ -16,6 +17,7 @@ from persona.errors import CorpusError
 
 __all__ = [
     "LABELS",
+    "NAMES",
     "REGISTRY",
     "Corpus",
     "CremaD",
@@ -30,7 +32,7 @@ __all__ = [
     "load",
     "locate",
     "oddities",
-    "verify",
+    "summary",
     "within",
 ]
 
@@ -38,9 +40,12 @@ REGISTRY = {
     "crema-d": "persona.corpora.crema_d:CremaD",
     "emodb": "persona.corpora.emodb:EmoDB",
     "speechocean762": "persona.corpora.speechocean:Speechocean",
-    "degraded": "persona.corpora.degraded:Degraded",
+    "crema-d-degraded": "persona.corpora.degraded:Degraded",
+    "crema-d-degraded-test": "persona.corpora.degraded:tested",
 }
-"""Module and class of every corpus, by its name."""
+"""Module and class (or function) that makes every corpus, by its name."""
+
+NAMES = tuple(REGISTRY)
 
 
 def load(name: str | Path, **parameters: Any) -> Corpus:
@@ -61,7 +66,7 @@ def load(name: str | Path, **parameters: Any) -> Corpus:
     'CREMA-D'
     """
     if Path(name).suffix in Table.SUFFIXES:
-        kind: type[Corpus] = Table
+        kind: Callable[..., Corpus] = Table
         parameters = {"path": name, **parameters}
     elif str(name) in REGISTRY:
         module, _, of = REGISTRY[str(name)].partition(":")

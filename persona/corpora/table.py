@@ -1,0 +1,118 @@
+"""A corpus of one's own: a CSV or Parquet file that names audio files and who speaks in them."""
+
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from persona.corpora.base import LABELS, Corpus
+from persona.errors import CorpusError
+from persona.labels import GENDERS
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+OLDEST = 130
+
+
+class Table(Corpus):
+    """Clips listed in a table.
+
+    path : CSV (commas, UTF-8, its first line names the columns) or Parquet with the columns
+
+        - file : audio file, relative to the table; it is also the clip's name
+        - speaker : any name; equal names are one person
+        - emotion : any classes, kept as they are; gender : female or male; age : years.
+          Each may be absent, or empty where it is not known.
+
+        Further columns are kept; from a CSV they are text.
+
+    Raises `CorpusError` naming the first row that cannot be used.
+    """
+
+    SUFFIXES: ClassVar[tuple[str, ...]] = (".csv", ".parquet")
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.name, self.title = self.path.stem, self.path.name
+        self._table = _checked(_read(self.path), self.path)
+
+    def clips(self) -> "DataFrame":
+        return self._table.copy()
+
+    def file(self, clip: str) -> Path:
+        if (file := self.path.parent / clip).is_file():
+            return file
+        raise CorpusError(
+            f"{file}, which {self.path} names, is missing: put it there, or remove its row."
+        )
+
+
+def _read(path: Path) -> "DataFrame":
+    import pandas
+
+    try:
+        if path.suffix == ".parquet":
+            return pandas.read_parquet(path)
+        return pandas.read_csv(
+            path, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False
+        )
+    except FileNotFoundError as error:
+        raise CorpusError(f"There is no table of clips {path}: check the path.") from error
+    except (OSError, ValueError) as error:
+        raise CorpusError(
+            f"{path} cannot be read as a table ({error}): save it as CSV (UTF-8) or Parquet."
+        ) from error
+
+
+def _checked(table: "DataFrame", path: Path) -> "DataFrame":
+    import pandas
+
+    for needed in ("file", "speaker"):
+        if needed not in table:
+            raise CorpusError(
+                f"{path} has no column {needed!r} among {', '.join(map(str, table.columns))}: "
+                "name one so."
+            )
+    if "clip" in table:
+        raise CorpusError(f"{path} has a column 'clip', which is made of 'file': rename it.")
+    if table.empty:
+        raise CorpusError(f"{path} lists no clips: add a row for each audio file.")
+    rows: list[dict[str, Any]] = []
+    row_of: dict[str, int] = {}
+    for number, row in enumerate(table.to_dict("records"), start=1):
+        try:
+            rows.append(_labels(row))
+            first = row_of.setdefault(os.path.normpath(rows[-1]["clip"]), number)
+            if first != number:
+                raise ValueError(f"names the file {rows[-1]['clip']} as row {first} does: keep one")
+        except ValueError as error:
+            raise CorpusError(f"Row {number} of {path} {error}.") from error
+    others = table.drop(columns=["file", *LABELS], errors="ignore")
+    labels = pandas.DataFrame(rows, index=table.index, columns=["clip", *LABELS])
+    return labels.join(others).sort_values("clip", ignore_index=True)
+
+
+def _labels(row: dict[Any, Any]) -> dict[str, Any]:
+    """Name and labels of a row; `ValueError` where one cannot be used."""
+    clip, speaker = _text(row["file"]), _text(row["speaker"])
+    if not clip:
+        raise ValueError("names no file: fill it in, or remove the row")
+    if not speaker:
+        raise ValueError(f"({clip}) names no speaker: fill it in, or remove the row")
+    gender, age = _text(row.get("gender")), _text(row.get("age"))
+    if gender and gender not in GENDERS:
+        raise ValueError(f"({clip}) has the gender {gender!r}: write {', '.join(GENDERS)} or none")
+    try:
+        years = float(age) if age else math.nan
+    except ValueError:
+        years = math.inf
+    if age and not 0 < years <= OLDEST:
+        raise ValueError(f"({clip}) has the age {age!r}: write years as a number, or none")
+    emotion = _text(row.get("emotion"))
+    return {"clip": clip, "speaker": speaker, "gender": gender, "age": years, "emotion": emotion}
+
+
+def _text(value: Any) -> str | None:
+    """What a cell says, None where it is empty."""
+    return None if value is None or value != value else str(value).strip() or None
