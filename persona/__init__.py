@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from persona.predictor import Prediction, Predictor
+    from persona.app.predictor import Prediction, Predictor
 
 __version__ = "0.1.0"
 __all__ = ["Prediction", "Predictor", "__version__"]
@@ -12,7 +12,7 @@ __all__ = ["Prediction", "Predictor", "__version__"]
 def __getattr__(name: str) -> Any:
     # Imported where it is asked for, so that `import persona` costs nothing.
     if name in ("Prediction", "Predictor"):
-        from persona import predictor
+        from persona.app import predictor
 
         return getattr(predictor, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,17 +1,19 @@
 """Any supported audio -> mono float32 at 16 kHz; what was assumed on the way, what is refused."""
 
-import io
 import math
 import os
-import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
+from persona.decoding import EXTENSIONS as EXTENSIONS
+from persona.decoding import File, opened
+from persona.downmix import SILENCE, Downmix
 from persona.errors import AudioError
+from persona.waveform import MAX_CHANNELS, Waveform, bits_of_floats, scale_note, unclear_scale
 
 RATE = 16_000
 """Sampling rate in Hz of every waveform inside the package."""
@@ -25,26 +27,14 @@ SHORTEST = 0.1
 SHORT = 1.0
 """Seconds below which audio is read with a warning among its notes."""
 
-SILENCE = 1e-4
-"""Half the peak-to-peak range below which audio is silence: -80 dB of full scale."""
-
 LOUDEST = 1.01
 """Peak above which a note is made; lossy codecs overshoot full scale by less."""
 
-MAX_CHANNELS = 64
-RATES = (4_000, 384_000)
+ENVELOPE = 100
+"""Points per second of `Reader.envelope`."""
 
-_CHUNK = 1 << 15
-_UNKNOWN_LENGTH = 0x7FF00000  # writers to a pipe state a data chunk of about 2 or 4 GiB
-_UNSUPPORTED: tuple[tuple[int, tuple[bytes, ...], str], ...] = (
-    (4, (b"ftyp",), "MPEG-4 (M4A, MP4, MOV or 3GP)"),
-    (0, (b"\x1aE\xdf\xa3",), "WebM or Matroska"),
-    (0, (b"0&\xb2u\x8ef\xcf\x11",), "Windows Media (WMA or ASF)"),
-    (0, (b"\xff\xf0", b"\xff\xf1", b"\xff\xf8", b"\xff\xf9", b"ADIF"), "raw AAC"),
-    (0, (b"#!AMR",), "AMR"),
-    (8, (b"AVI ",), "AVI video"),
-)
-_CONVERT = "convert it to WAV or MP3 (ffmpeg -i INPUT OUTPUT.wav)"
+RATES = (4_000, 384_000)
+"""Lowest and highest sampling rate read, in Hz."""
 
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | tuple[Any, Any]
 
@@ -83,29 +73,33 @@ class Reader:
     Parameters
     ----------
     source : path, bytes, or `(waveform, rate)`.
-        Files and bytes: whatever libsndfile decodes (WAV, MP3, FLAC, OGG, AIFF ...).
-        waveform: shape (n,) or (n, channels), floats of full scale +-1 or 8- to 32-bit integers,
-        which are divided by the full scale of their type; rate in Hz.
+        Files and bytes: what FFmpeg decodes (WAV, MP3, FLAC, OGG, M4A, WebM, AMR, WMA ...), of
+        videos the sound track. All of it is read, also where its header states less.
+        waveform: shape (n,) or (n, channels), array, tensor or list, floats of full scale +-1 or
+        8- to 32-bit integers, which are divided by the full scale of their type; rate in Hz.
+        Floats and 32-bit integers of evidently another scale are brought to +-1, with a note.
     max_bytes : largest file read, by default PERSONA_MAX_MB of the environment or 200 MB.
     name : what messages call the audio, by default the name of the file.
     accept_silence : note silence instead of refusing it (a corpus may hold a silent clip).
 
+    Attributes
+    ----------
+    seconds : length to expect, by which progress can be shown.
+    seconds_read : length of what was read so far.
+
     Raises
     ------
     AudioError
-        On opening: no such file, too large, not audio, an unsupported format, rate or shape.
+        On opening: no such file, too large, not audio, an unsupported rate, shape or scale.
         While reading: NaN or infinite samples. At the end: nothing there, under 0.1 s, silent.
 
     Example
     -------
     >>> with Reader("talk.mp3") as reader:
-    ...     for start, samples in reader.windows(3.0, hop=1.0):
+    ...     for samples in reader.blocks(10.0):
     ...         ...
     ...     print(reader.notes)
     """
-
-    seconds: float
-    """Length that the audio states; a file that ends early holds less."""
 
     def __init__(
         self,
@@ -117,18 +111,25 @@ class Reader:
     ) -> None:
         self._name = name
         self._accept_silence = accept_silence
-        self._notes: list[str] = []
         self._resources = ExitStack()
         try:
             if isinstance(source, tuple):
-                self._open_waveform(source)
+                self._input: File | Waveform = Waveform(source, self._error)
             else:
-                self._open_file(source, limit() if max_bytes is None else max_bytes)
-            self._check_format()
+                if isinstance(source, str | os.PathLike) and not name:
+                    self._name = os.path.basename(os.fsdecode(source)) or os.fsdecode(source)
+                file = opened(source, limit() if max_bytes is None else max_bytes, self._error)
+                self._input = File(self._resources.enter_context(file), self._error)
+                self._resources.callback(self._input.close)
+            rate, channels = self._input.rate, self._input.channels
+            self._notes = [*self._input.notes, *self._format(rate, channels)]
         except BaseException:
             self._resources.close()
             raise
-        self.seconds = self._length / self._rate
+        self._input.notes.clear()
+        self.seconds: float = self._input.seconds
+        self._envelope = _Envelope()
+        self._lowest, self._highest, self._found = math.inf, -math.inf, 0.0
         self._finished = False
 
     def __enter__(self) -> "Reader":
@@ -142,6 +143,15 @@ class Reader:
         """What was assumed so far; complete once the last sample was read."""
         return tuple(self._notes)
 
+    @property
+    def seconds_read(self) -> float:
+        return self._envelope.samples / RATE
+
+    @property
+    def envelope(self) -> np.ndarray:
+        """Lowest and highest sample in each 10 ms read so far, float32 of shape (n, 2)."""
+        return self._envelope.points()
+
     def read(self) -> Audio:
         """All of it at once."""
         samples = np.concatenate(list(self._resampled()))
@@ -149,7 +159,9 @@ class Reader:
 
     def blocks(self, seconds: float) -> Iterator[np.ndarray]:
         """Yield float32 arrays of shape (seconds * 16000,) end to end; the last may be shorter."""
-        size = _positive(seconds)
+        size = round(seconds * RATE)
+        if size < 1:
+            raise ValueError(f"{seconds} s is not a length of audio.")
         pending: list[np.ndarray] = []
         for chunk in self._resampled():
             pending.append(chunk)
@@ -161,171 +173,97 @@ class Reader:
         if any(map(len, pending)):
             yield np.concatenate(pending)
 
-    def windows(self, seconds: float, hop: float) -> Iterator[tuple[float, np.ndarray]]:
-        """Yield `(start in seconds, samples)` of overlapping windows that cover all of the audio.
-
-        Windows start every `hop` seconds, 0 < hop <= seconds. When 0.1 s or more follow the last
-        whole window, one more window ends with the audio. Audio shorter than one window is
-        yielded as it is.
-        """
-        size, step = _positive(seconds), _positive(hop)
-        if step > size:
-            raise ValueError(f"A hop of {hop} s leaves gaps between windows of {seconds} s.")
-        held, start, following = np.empty(0, np.float32), 0, 0
-        for block in self.blocks(hop):
-            held = np.concatenate((held, block))
-            if start + len(held) >= following + size:
-                held, start = held[following - start :], following
-                yield start / RATE, held[:size].copy()
-                following = start + step
-        end = start + len(held)
-        if following == 0:
-            yield 0.0, held
-        elif end - (start + size) >= SHORTEST * RATE:
-            yield (end - size) / RATE, held[-size:]
-
-    def _open_waveform(self, pair: tuple[Any, ...]) -> None:
-        if len(pair) != 2:
-            raise self._error("has to be a pair of (waveform, rate)")
-        try:
-            waveform = np.asarray(pair[0])
-        except (ValueError, TypeError) as error:
-            raise self._error("is not an array of numbers: give (waveform, rate)") from error
-        kind, width = waveform.dtype.kind, waveform.dtype.itemsize
-        if kind != "f" and not (kind in "iu" and width <= 4):
-            raise self._error(
-                f"has samples of type {waveform.dtype}: give floats of full scale +-1, "
-                "or 8-, 16- or 32-bit integers"
-            )
-        if waveform.ndim not in (1, 2):
-            raise self._error(f"has shape {waveform.shape}: give (n,) or (n, channels)")
-        waveform = waveform[:, None] if waveform.ndim == 1 else waveform
-        if waveform.shape[1] > MAX_CHANNELS:
-            raise self._error(
-                f"has shape {waveform.shape}, more than {MAX_CHANNELS} channels: "
-                "give (n,) or (n, channels), transposed if channels come first"
-            )
-        if kind != "f":
-            self._notes.append(f"scaled from {waveform.dtype}")
-        self._rate, self._channels = pair[1], waveform.shape[1]
-        self._length = self._promised = len(waveform)
-        self._frames = _slices(waveform)
-
-    def _open_file(self, source: Any, limit: float) -> None:
-        import soundfile
-
-        opened = self._resources.enter_context(self._binary(source))
-        size = opened.seek(0, os.SEEK_END)
-        opened.seek(0)
-        if size == 0:
-            raise self._error("is empty (0 bytes): record or export it again")
-        if size > limit:
-            raise self._error(
-                f"is {size / 1e6:.3g} MB, over the limit of {limit / 1e6:.3g} MB: shorten or "
-                "compress it, or raise PERSONA_MAX_MB"
-            )
-        head = opened.read(16)
-        opened.seek(0)
-        for offset, magics, container in _UNSUPPORTED:
-            if head[offset:].startswith(magics):
-                raise self._error(f"is {container}, which cannot be read: {_CONVERT}")
-        try:
-            file = self._resources.enter_context(soundfile.SoundFile(opened))
-        except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: *.raw, headerless
-            raise self._error(
-                "cannot be decoded, being damaged or no audio at all: give WAV, MP3, FLAC or OGG, "
-                f"or {_CONVERT}"
-            ) from error
-        # Else soundfile seeks after every read, which in an MP3 lands beside the next sample.
-        file.seekable = lambda: False
-        self._rate, self._channels = file.samplerate, file.channels
-        self._length, self._promised = file.frames, _promised_frames(file)
-        self._frames = self._decoded(file)
-
-    def _binary(self, source: Any) -> BinaryIO:
-        if isinstance(source, bytes | bytearray | memoryview):
-            return io.BytesIO(source)
-        if not isinstance(source, str | os.PathLike):
-            raise self._error(
-                f"is of type {type(source).__name__}: give a path, bytes or (waveform, rate)"
-            )
-        path = os.fspath(source)
-        self._name = self._name or os.path.basename(path) or path
-        if os.path.isdir(path):
-            raise self._error("is a folder: give a file in it")
-        if not os.path.isfile(path):
-            raise self._error("was not found: check the path")
-        try:
-            return open(path, "rb")
-        except OSError as error:
-            raise self._error(f"cannot be opened ({error.strerror}): check the file") from error
-
-    def _check_format(self) -> None:
+    def _format(self, rate: Any, channels: int) -> Iterator[str]:
+        """Notes on a format that can be read."""
         low, high = RATES
-        if not (isinstance(self._rate, int | float | np.number) and low <= self._rate <= high):
+        if not (isinstance(rate, int | float | np.number) and low <= rate <= high):
+            raise self._error(f"has a sampling rate of {rate!r}: give one from {low} to {high} Hz")
+        if not 1 <= channels <= MAX_CHANNELS:
             raise self._error(
-                f"has a sampling rate of {self._rate!r}: give one from {low} to {high} Hz"
+                f"has {channels} channels: give one with 1 to {MAX_CHANNELS} channels"
             )
-        if not 1 <= self._channels <= MAX_CHANNELS:
-            raise self._error(
-                f"has {self._channels} channels: give one with 1 to {MAX_CHANNELS} channels"
-            )
-        if self._channels > 1:
-            self._notes.append(f"averaged {self._channels} channels")
-        if self._rate != RATE:
-            self._notes.append(f"resampled from {float(self._rate):.10g} Hz")
-
-    def _decoded(self, file: Any) -> Iterator[np.ndarray]:
-        import soundfile
-
-        while True:
-            try:
-                frames = file.read(_CHUNK, dtype="float32", always_2d=True)
-            except soundfile.LibsndfileError:
-                return  # the break shows as fewer frames than promised
-            if not len(frames):
-                return
-            yield frames
+        if channels > 1:
+            yield _averaged(channels)
+        if rate != RATE:
+            yield f"resampled from {float(rate):.10g} Hz"
 
     def _resampled(self) -> Iterator[np.ndarray]:
         """Mono chunks at 16 kHz: the one road on which every sample leaves."""
-        import soxr
-
         if self._finished:
             raise ValueError("A Reader reads once: open another.")
-        resampler = soxr.ResampleStream(self._rate, RATE, 1) if self._rate != RATE else None
-        weights = np.full(self._channels, 1 / self._channels, np.float32)
-        lowest, highest, found = math.inf, -math.inf, 0
-        for frames in self._frames:
-            mono = frames[:, 0] if self._channels == 1 else frames @ weights
+        form: tuple[float, int] = self._input.rate, self._input.channels
+        road = _Road(*form, self._input.floats, 0.0)
+        for rate, frames in self._input.frames():
+            if (rate, frames.shape[1]) != form:
+                yield from self._taken(road, None)
+                form = rate, frames.shape[1]
+                list(self._format(*form))
+                self._note_change(*form)
+                road = _Road(*form, self._input.floats, self._found)
+            yield from self._taken(road, frames)
+            self._found += len(frames) / rate
+        self._finished = True
+        last = list(self._taken(road, None))
+        self._check_content()
+        yield from last
+
+    def _taken(self, road: "_Road", frames: np.ndarray | None) -> Iterator[np.ndarray]:
+        for mono in road.push(frames) if frames is not None else road.finish():
             low, high = float(mono.min()), float(mono.max())
             if not (math.isfinite(low) and math.isfinite(high)):
                 raise self._error("holds NaN or infinite samples: record or export it again")
-            lowest, highest, found = min(lowest, low), max(highest, high), found + len(mono)
-            yield resampler.resample_chunk(mono) if resampler else mono
-        self._finished = True
-        self._check_content(found, lowest, highest)
-        if resampler:
-            yield resampler.resample_chunk(np.empty(0, np.float32), last=True)
+            self._lowest, self._highest = min(self._lowest, low), max(self._highest, high)
+            peak = road.downmix.unclear or (max(-low, high) if road.floats else 0)
+            if bits_of_floats(peak) != 0:
+                raise self._error(unclear_scale(peak))
+            samples = road.resample(mono)
+            self._envelope.add(samples)
+            yield samples
+        self._note_downmix(road)
+        if frames is None:
+            samples = road.resample(np.empty(0, np.float32), last=True)
+            self._envelope.add(samples)
+            yield samples
 
-    def _check_content(self, found: int, lowest: float, highest: float) -> None:
-        seconds, promised = found / self._rate, self._promised / self._rate
-        if found == 0:
-            state = "is damaged" if self._promised else "has a header only"
-            raise self._error(f"{state}, no samples could be read: record or export it again")
+    def _note_change(self, rate: float, channels: int) -> None:
+        note = "changes its sampling rate or channels"
+        if not any(earlier.startswith(note) for earlier in self._notes):
+            self._notes.append(
+                f"{note} at {self._found:.1f} s (to {float(rate):.10g} Hz, {channels} "
+                f"{'channel' if channels == 1 else 'channels'})"
+            )
+
+    def _note_downmix(self, road: "_Road") -> None:
+        """Note, once, what the downmix found out."""
+        downmix = road.downmix
+        if downmix.bits and scale_note(downmix.bits) not in self._notes:
+            self._notes.append(scale_note(downmix.bits))
+        if downmix.channel is None or road.noted:
+            return
+        road.noted = True
+        note = f"channels cancel each other: channel {downmix.channel + 1} was used"
+        if start := road.start + downmix.since:
+            note += f" from {start:.1f} s on"
+        else:
+            self._notes.remove(_averaged(road.channels))
+        self._notes.append(note)
+
+    def _check_content(self) -> None:
+        seconds = self._found
+        if seconds == 0:
+            raise self._error("has no samples: record or export it again")
         if seconds < SHORTEST:
             raise self._error(
                 f"is only {1000 * seconds:.0f} ms long: give {SHORTEST} s or more, better 1 s"
             )
-        if (highest - lowest) / 2 < SILENCE:
+        if (self._highest - self._lowest) / 2 < SILENCE:
             if not self._accept_silence:
                 raise self._error("is silent (nothing above -80 dB of full scale): record it again")
             self._notes.append("silent")
-        if promised - seconds >= SHORTEST:
-            self._notes.append(f"ends early: {seconds:.1f} s of {promised:.1f} s")
+        self._notes += self._input.notes
         if seconds < SHORT:
             self._notes.append(f"only {seconds:.1f} s long: expect little")
-        if (peak := max(-lowest, highest)) > LOUDEST:
+        if (peak := max(-self._lowest, self._highest)) > LOUDEST:
             self._notes.append(f"peaks at {peak:.3g} times full scale")
 
     def _error(self, problem: str) -> AudioError:
@@ -334,6 +272,43 @@ class Reader:
             # A name may hold line breaks or terminal codes.
             subject = '"' + "".join(c if c.isprintable() else "?" for c in self._name) + '"'
         return AudioError(f"{subject} {problem}.")
+
+
+class _Road:
+    """Frames of one rate and number of channels -> mono, then 16 kHz."""
+
+    def __init__(self, rate: float, channels: int, floats: bool, start: float) -> None:
+        import soxr
+
+        self.channels, self.floats, self.start, self.noted = channels, floats, start, False
+        self.downmix = Downmix(rate, channels, floats)
+        self.push, self.finish = self.downmix.push, self.downmix.finish
+        self._resampler = soxr.ResampleStream(rate, RATE, 1) if rate != RATE else None
+
+    def resample(self, mono: np.ndarray, last: bool = False) -> np.ndarray:
+        return self._resampler.resample_chunk(mono, last=last) if self._resampler else mono
+
+
+class _Envelope:
+    """Lowest and highest sample of each 10 ms."""
+
+    def __init__(self) -> None:
+        self.samples = 0
+        self._done: list[np.ndarray] = []
+        self._rest = np.empty(0, np.float32)
+
+    def add(self, samples: np.ndarray) -> None:
+        self.samples += len(samples)
+        joined = np.concatenate((self._rest, samples))
+        whole = len(joined) // (RATE // ENVELOPE) * (RATE // ENVELOPE)
+        parts = joined[:whole].reshape(-1, RATE // ENVELOPE)
+        self._done.append(np.stack((parts.min(axis=1), parts.max(axis=1)), axis=1))
+        self._rest = joined[whole:]
+
+    def points(self) -> np.ndarray:
+        rest = self._rest
+        last = [np.array([[rest.min(), rest.max()]], np.float32)] if len(rest) else []
+        return np.concatenate((np.empty((0, 2), np.float32), *self._done, *last))
 
 
 def limit() -> float:
@@ -348,33 +323,5 @@ def limit() -> float:
     return limit
 
 
-def _positive(seconds: float) -> int:
-    size = round(seconds * RATE)
-    if size < 1:
-        raise ValueError(f"{seconds} s is not a length of audio.")
-    return size
-
-
-def _slices(waveform: np.ndarray) -> Iterator[np.ndarray]:
-    middle, scale = 0, 1
-    if waveform.dtype.kind != "f":
-        bits = 8 * waveform.dtype.itemsize
-        scale = 1 << (bits - 1)
-        middle = scale if waveform.dtype.kind == "u" else 0
-    for start in range(0, len(waveform), _CHUNK):
-        part = waveform[start : start + _CHUNK]
-        with np.errstate(over="ignore", invalid="ignore"):
-            if scale > 1:
-                part = (part.astype(np.float64) - middle) / scale
-            yield part.astype(np.float32)
-
-
-def _promised_frames(file: Any) -> int:
-    """Frames the header states: libsndfile corrects a WAV or AIFF cut short, and logs that."""
-    cut = re.search(r"(?:data|SSND|Data Size) *: (\d+) \(should be (\d+)\)", file.extra_info)
-    if not cut:
-        return int(file.frames)
-    stated, actual = int(cut[1]), int(cut[2])
-    if stated >= _UNKNOWN_LENGTH or not actual:
-        return int(file.frames)
-    return round(file.frames * stated / actual)
+def _averaged(channels: int) -> str:
+    return f"averaged {channels} channels"

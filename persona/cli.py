@@ -1,231 +1,225 @@
-"""The `persona` command: corpus, features, training, prediction."""
+"""The `persona` command."""
 
-import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from persona import __version__
 from persona.errors import PersonaError
-from persona.representations import NAMES, OFFLINE
 
 SHOWN = 20
 """Skipped clips that are listed one by one."""
 
-CHOICES = tuple(dict.fromkeys((*NAMES, *OFFLINE)))
+app = typer.Typer(
+    help="Emotion, gender and age from a voice.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+corpus_app = typer.Typer(help="Download, import, check and describe corpora.", no_args_is_help=True)
+app.add_typer(corpus_app, name="corpus")
+
+Folder = Annotated[
+    Path | None, typer.Option("--folder", metavar="DIR", help="Folder of the corpus's audio.")
+]
+Jobs = Annotated[int | None, typer.Option(help="Workers (default: one per core).", min=1)]
+Backend = Annotated[str, typer.Option(help="loky (this machine) or dask (a cluster).")]
+Scheduler = Annotated[
+    str | None, typer.Option(help="Address of the dask scheduler, e.g. tcp://10.0.0.1:8786.")
+]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run the command; what a user can put right is one sentence on stderr and exit code 1."""
-    options = _parser().parse_args(arguments)
     try:
-        return options.run(options)
+        return app(arguments, standalone_mode=False) or 0
+    except typer.Exit as end:
+        return end.exit_code
     except PersonaError as error:
         print(f"persona: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         print("persona: stopped; run it again to go on where it was.", file=sys.stderr)
         return 130
+    except Exception as error:
+        # What typer says of a wrong word on the command line; anything else is a fault.
+        if not hasattr(error, "format_message"):
+            raise
+        print(f"persona: {error.format_message()}", file=sys.stderr)
+        return 2
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "persona", description="Hear emotion, gender and age in a voice."
-    )
-    parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_corpus(commands)
-    _add_extract(commands)
-    _add_weights(commands)
-    _add_train(commands)
-    _add_predict(commands)
-    return parser
+@app.callback(invoke_without_command=True)
+def _version(version: Annotated[bool, typer.Option("--version")] = False) -> None:
+    if version:
+        print(__version__)
+        raise typer.Exit
 
 
-def _add_corpus(commands: argparse._SubParsersAction) -> None:
-    corpus = commands.add_parser("corpus", help="download, import, check and describe CREMA-D")
-    actions = corpus.add_subparsers(required=True, metavar="ACTION")
-
-    fetch = actions.add_parser("fetch", help="download every clip, or import a local copy")
-    fetch.add_argument(
-        "--from",
-        dest="source",
-        type=Path,
-        metavar="DIR",
-        help="import WAV or FLAC files found in DIR instead of downloading",
-    )
-    _add_corpus_folder(fetch)
-    fetch.set_defaults(run=_fetch)
-
-    verify = actions.add_parser("verify", help="check every clip by SHA-256")
-    _add_corpus_folder(verify)
-    verify.set_defaults(run=_verify)
-
-    oddities = actions.add_parser("oddities", help="list clips that no label can describe")
-    oddities.set_defaults(run=_oddities)
-
-    table = actions.add_parser("table", help="build the table of clips from the official files")
-    table.add_argument("official", type=Path, help="checkout of CheyneyComputerScience/CREMA-D")
-    table.add_argument("--audio", type=Path, help="folder of the WAV files, to find silent ones")
-    table.add_argument(
-        "--out", type=Path, metavar="DIR", help="default: crema-d in the data folder"
-    )
-    table.set_defaults(run=_table)
-
-
-def _add_corpus_folder(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--corpus-dir",
-        type=Path,
-        metavar="DIR",
-        help="folder of the WAV files (default: audio/crema-d in the data folder)",
-    )
-
-
-def _add_extract(commands: argparse._SubParsersAction) -> None:
-    extract = commands.add_parser("extract", help="embed the corpus into feature tables")
-    extract.add_argument("--representation", nargs="+", required=True, choices=CHOICES)
-    extract.add_argument("--pooling", help="of mfcc: mean, mean+std or mean+std+delta")
-    extract.add_argument("--revision", help="of the weights of wavlm or xvector on the hub")
-    extract.add_argument("--name", help="of the table (default: the representation's)")
-    extract.add_argument("--jobs", type=int, help="processes (default: one per core)")
-    _add_corpus_folder(extract)
-    extract.set_defaults(run=_extract)
-
-
-def _add_weights(commands: argparse._SubParsersAction) -> None:
-    weights = commands.add_parser("weights", help="download the weights of a representation")
-    weights.add_argument("representation", choices=NAMES)
-    weights.add_argument("--revision", help="branch, tag or commit on the hub")
-    weights.set_defaults(run=_weights)
-
-
-def _add_train(commands: argparse._SubParsersAction) -> None:
-    train = commands.add_parser(
-        "train", help="make a model: cross-validate by speaker, train on every clip, write a card"
-    )
-    train.add_argument(
-        "--representation",
-        nargs="+",
-        metavar="NAME",
-        help="feature tables, joined (default: those of the model that ships)",
-    )
-    train.add_argument(
-        "--out", type=Path, metavar="DIR", help="default: in models of the data folder"
-    )
-    train.add_argument("--seeds", type=int, default=5, help="networks in the ensemble (default: 5)")
-    train.add_argument("--architecture", choices=("fcn", "cnn"), default="fcn")
-    train.set_defaults(run=_train)
-
-
-def _add_predict(commands: argparse._SubParsersAction) -> None:
-    predict = commands.add_parser("predict", help="hear emotion, gender and age in recordings")
-    predict.add_argument("files", nargs="+", metavar="FILE|DIR", help="audio, or folders of it")
-    predict.add_argument("--model", metavar="DIR", help="folder, or name on the Hugging Face hub")
-    predict.add_argument("--revision", help="of a model on the hub")
-    form = predict.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="everything, with the timeline")
-    form.add_argument("--csv", action="store_true", help="one row per file")
-    predict.set_defaults(run=_predict)
-
-
-def _fetch(options: argparse.Namespace) -> int:
+@corpus_app.command()
+def fetch(
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="DIR", help="Import a copy found there, WAV or FLAC."),
+    ] = None,
+    folder: Folder = None,
+) -> None:
+    """Download every clip of CREMA-D (0.6 GB), or import a copy; each is checked by SHA-256."""
     from persona import corpora
 
-    if options.source:
-        renamed = corpora.import_copy(options.source, options.corpus_dir)
-        for clip, name in renamed.items():
+    if source:
+        for name, clip in corpora.import_copy(source, folder).items():
             print(f"{name} is {clip}: renamed")
     else:
-        corpora.fetch(options.corpus_dir)
-    print(f"CREMA-D is complete in {options.corpus_dir or corpora.default_folder()}")
-    return 0
+        corpora.fetch(folder)
+    print(f"CREMA-D is complete in {folder or corpora.audio_folder('crema-d')}")
 
 
-def _verify(options: argparse.Namespace) -> int:
+@corpus_app.command()
+def verify(folder: Folder = None) -> None:
+    """Check every clip of CREMA-D by SHA-256."""
     from persona import corpora
 
-    folder = corpora.locate(options.corpus_dir)
-    print(f"Every clip in {folder} is the official one.")
-    return 0
+    print(f"Every clip in {corpora.locate(folder)} is the official one.")
 
 
-def _oddities(options: argparse.Namespace) -> int:
+@corpus_app.command()
+def oddities() -> None:
+    """List clips of CREMA-D that no label can describe."""
     from persona import corpora
 
     print(corpora.oddities().to_string(index=False))
-    return 0
 
 
-def _table(options: argparse.Namespace) -> int:
-    from persona import corpora, paths
+@app.command()
+def extract(
+    representation: Annotated[str, typer.Argument(help="mfcc, dvector, campplus, wavlm ...")],
+    corpus: Annotated[str, typer.Option(help="Name of a corpus, or a CSV of clips.")] = "crema-d",
+    name: Annotated[
+        str | None, typer.Option(help="Of the table (default: REPRESENTATION).")
+    ] = None,
+    layer: Annotated[str | None, typer.Option(help="Layer, or several joined by +.")] = None,
+    pooling: Annotated[str | None, typer.Option(help="Over time, e.g. mean or mean+std.")] = None,
+    revision: Annotated[str | None, typer.Option(help="Of weights on the hub.")] = None,
+    folder: Folder = None,
+    jobs: Jobs = None,
+    backend: Backend = "loky",
+    scheduler: Scheduler = None,
+) -> None:
+    """Embed a corpus into a feature table. Goes on where an interrupted run stopped."""
+    from persona import corpora, features, representations
 
-    out = options.out or paths.data() / "crema-d"
-    table = corpora.build_table(options.official, out, audio=options.audio)
-    print(f"{len(table)} clips in {out / 'clips.csv'}")
-    return 0
+    chosen = corpora.load(corpus, **({"folder": folder} if folder else {}))
+    representations.class_of(representation)
+    unusable = {problem.clip: problem.reason for problem in chosen.problems()}
+    clips = [clip for clip in chosen.clips()["clip"] if clip not in unusable]
+    print(f"{len(clips):,} of {len(clips) + len(unusable):,} clips of {chosen.title} are here.")
+    _list(unusable)
+    given = {"layer": layer, "pooling": pooling, "revision": revision}
+    file, skipped = features.extract(
+        chosen, representation, name=name, clips=clips, jobs=jobs, backend=backend,
+        scheduler=scheduler, **{key: value for key, value in given.items() if value},
+    )  # fmt: skip
+    _list(skipped)
+    print(f"{len(clips) - len(skipped):,} embeddings in {file}")
+    raise typer.Exit(int(bool(unusable or skipped)))
 
 
-def _extract(options: argparse.Namespace) -> int:
-    from persona import corpora, features
-
-    if options.name and len(options.representation) > 1:
-        raise PersonaError("--name goes with one representation: extract them one by one.")
-    folder = options.corpus_dir or corpora.default_folder()
-    clips = corpora.clips("all")["clip"]
-    unusable = {problem.clip: problem.reason for problem in corpora.verify(folder)}
-    if len(unusable) == len(clips):
-        corpora.locate(folder)  # says how to get the corpus
-    files = {clip: folder / f"{clip}.wav" for clip in clips if clip not in unusable}
-    given = {"pooling": options.pooling, "revision": options.revision}
-    parameters = {name: value for name, value in given.items() if value}
-    for representation in options.representation:
-        out = features.path(options.name or representation)
-        unusable |= features.extract(representation, files, out, jobs=options.jobs, **parameters)
-        print(f"{representation}: {out}")
-    for clip, problem in list(unusable.items())[:SHOWN]:
+def _list(skipped: dict[str, str]) -> None:
+    for clip, problem in list(skipped.items())[:SHOWN]:
         print(f"skipped {clip}: {problem}", file=sys.stderr)
-    if len(unusable) > SHOWN:
-        print(f"skipped {len(unusable) - SHOWN:,} more", file=sys.stderr)
-    return int(bool(unusable))
+    if len(skipped) > SHOWN:
+        print(f"skipped {len(skipped) - SHOWN:,} more", file=sys.stderr)
 
 
-def _weights(options: argparse.Namespace) -> int:
+@app.command()
+def features(corpus: Annotated[str, typer.Argument()] = "crema-d") -> None:
+    """List the feature tables of a corpus, and what made them."""
+    from persona import features as tables
+    from persona import store
+
+    for name in tables.listed(corpus):
+        made_by = store.read_provenance(tables.path(name, corpus))
+        clips = made_by.get("corpus", {}).get("clips", "?")
+        print(f"{name:24} {clips:>6} clips  {made_by.get('representation')}")
+
+
+@app.command()
+def weights(
+    representation: Annotated[str, typer.Argument()],
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit.")] = None,
+) -> None:
+    """Download the published weights of a representation, and say what they are."""
     from persona import representations
 
-    parameters = {"revision": options.revision} if options.revision else {}
-    loaded = representations.load(options.representation, **parameters)
-    for key, value in loaded.provenance().items():
+    given = {"revision": revision} if revision else {}
+    for key, value in representations.load(representation, **given).provenance().items():
         print(f"{key}: {value}")
-    return 0
 
 
-def _train(options: argparse.Namespace) -> int:
-    from persona import release
+@app.command()
+def train(
+    representation: Annotated[
+        list[str] | None, typer.Argument(help="Feature tables, joined (default: the app's).")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the model.")] = None,
+    networks: Annotated[int, typer.Option(help="In the ensemble.", min=1)] = 3,
+    jobs: Jobs = None,
+) -> None:
+    """Make a model: cross-validate by speaker, train on every clip, write its card."""
+    from persona import store
+    from persona.app import release
+    from persona.study import best
 
-    if options.seeds < 1:
-        raise PersonaError("--seeds has to be 1 or more.")
-    tables = options.representation or ()
-    out = options.out or release.out_folder(tables)
-    if tables:
-        trained = release.train(tables, out, architecture=options.architecture, seeds=options.seeds)
+    if representation:
+        experiment = best.recipe("+".join(representation), networks=networks)
     else:
-        trained = release.train_default(out)
-    print(f"{out}, heard on speakers it was not trained on:")
-    for metric, scored in trained.card["evaluation"]["metrics"].items():
+        experiment = best.shipped()
+    folder = out or store.made() / "models" / ("+".join(representation or ()) or "default")
+    card = release.train(experiment, folder, jobs=jobs).card
+    print(f"{folder}, tested on speakers it was not trained on:")
+    for metric, scored in card["evaluation"]["metrics"].items():
         print(f"  {metric:16} {scored['value']:8.3f}  [{scored['low']:.3f}, {scored['high']:.3f}]")
-    return 0
 
 
-def _predict(options: argparse.Namespace) -> int:
-    from persona import report
+@app.command()
+def predict(
+    files: Annotated[list[str], typer.Argument(metavar="FILE|DIR|-", help="Audio, or folders.")],
+    model: Annotated[str | None, typer.Option(help="Folder, or name on the hub.")] = None,
+    revision: Annotated[str | None, typer.Option(help="Of a model on the hub.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One list, with the timeline.")] = False,
+    jsonl: Annotated[bool, typer.Option("--jsonl", help="One object per line.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="One row per file.")] = False,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Append to it what it does not hold yet.")
+    ] = None,
+    textgrid: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write timelines for Praat and ELAN.")
+    ] = None,
+) -> None:
+    """Predict emotion, gender and age of recordings."""
+    from persona.app import printing
 
-    return report.predict(
-        options.files,
-        model=options.model,
-        revision=options.revision,
-        form="json" if options.json else "csv" if options.csv else "table",
+    forms = [name for name, asked in (("json", json), ("jsonl", jsonl), ("csv", csv)) if asked]
+    if len(forms) > 1:
+        raise PersonaError("Choose one of --json, --jsonl and --csv.")
+    form = forms[0] if forms else "table"
+    code = printing.predict(
+        files, model=model, revision=revision, form=form, resume=resume, textgrid=textgrid
     )
+    raise typer.Exit(code)
+
+
+@app.command()
+def ship() -> None:
+    """In a checkout: make the tables, results and model made here the ones that ship."""
+    from persona.study import shipping
+
+    for file in shipping.ship():
+        print(file)
 
 
 if __name__ == "__main__":

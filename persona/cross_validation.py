@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from persona import corpora, features, folds, predictions, training
+from persona import corpora, features, folds, predictions, store, training
+from persona.corpora import LABELS
+from persona.errors import PersonaError
 from persona.folds import Split
 from persona.losses import Targets
 from persona.network import Ensemble
@@ -43,10 +45,17 @@ def load_embeddings(representation: str, corpus: str) -> np.ndarray:
     return np.concatenate([table.at(part) for table, part in zip(tables, own, strict=True)])
 
 
+@lru_cache(maxsize=16)
+def checksum(corpus: str) -> str:
+    """SHA-256 over the clips and labels of a corpus."""
+    clips = load_clips(corpus)
+    return store.checksum({name: clips[name].map(str).to_numpy(str) for name in ("clip", *LABELS)})
+
+
 def labelled_clips(experiment: "Experiment", corpus: str) -> pd.DataFrame:
     """Clips of a corpus with the labels that an experiment gives them."""
-    clips = load_clips(corpus)
-    return experiment.relabel(clips) if experiment.relabel else clips
+    clips = load_clips(corpus)  # kept for other experiments, so that functions get a copy
+    return experiment.relabel(clips.copy()) if experiment.relabel else clips
 
 
 def predict_fold(experiment: "Experiment", seed: int, fold: int) -> pd.DataFrame:
@@ -54,10 +63,10 @@ def predict_fold(experiment: "Experiment", seed: int, fold: int) -> pd.DataFrame
     clips = labelled_clips(experiment, experiment.corpus)
     split = folds.split(clips, experiment.protocol, seed)[fold]
     if experiment.subset:
-        split = experiment.subset(clips, split, seed)
+        split = experiment.subset(clips.copy(), split, seed)
     if experiment.estimator:
         embeddings = _inputs(experiment, experiment.corpus)
-        predicted = experiment.estimator(embeddings, clips, split, seed)
+        predicted = experiment.estimator(embeddings.copy(), clips.copy(), split, seed)
         names = clips["clip"].to_numpy()[split.test]
         rows = predictions.frame(predicted, names, seed, fold)
         return rows.assign(corpus=experiment.corpus)
@@ -75,9 +84,11 @@ def predict_fold(experiment: "Experiment", seed: int, fold: int) -> pd.DataFrame
 def train_on_everything(experiment: "Experiment", seed: int = 0) -> Ensemble:
     """The experiment's networks trained on every clip of its corpora: a model to be used.
 
-    Settings are chosen as in a fold; nothing is held out to stop early, so that `patience` has to
-    be 0.
+    Settings are chosen as in a fold. Raises `PersonaError` unless `patience` is 0: nothing is held
+    out to stop early.
     """
+    if any(settings.patience for settings in experiment.candidates or [experiment.settings]):
+        raise PersonaError("Nothing is held out to stop early on: set patience=0.")
     clips = labelled_clips(experiment, experiment.corpus)
     nothing = np.empty(0, int)
     return _train(experiment, clips, Split(np.arange(len(clips)), nothing, nothing), seed)
@@ -87,7 +98,7 @@ def _inputs(experiment: "Experiment", corpus: str) -> np.ndarray:
     embeddings = load_embeddings(experiment.representation, corpus)
     if experiment.transform is None:
         return embeddings
-    return np.ascontiguousarray(experiment.transform(embeddings), np.float32)
+    return np.ascontiguousarray(experiment.transform(embeddings.copy()), np.float32)
 
 
 def _train(experiment: "Experiment", clips: pd.DataFrame, split: Split, seed: int) -> Ensemble:
@@ -129,6 +140,13 @@ def _material(
 ) -> tuple[torch.Tensor, Targets, list[tuple[int, pd.DataFrame]]]:
     """Embeddings and labels of all corpora; first row and clips of those besides."""
     names = (experiment.corpus, *experiment.besides)
+    tested = {part for name in (experiment.corpus, *experiment.tests) for part in name.split("+")}
+    for name in experiment.besides:
+        if name in tested and "original" not in load_clips(name):
+            raise PersonaError(
+                f"{name} is tested, so that it cannot be trained on besides: leave it out of "
+                "either."
+            )
     if experiment.transform:
         embeddings = torch.from_numpy(np.concatenate([_inputs(experiment, name) for name in names]))
         frames = [load_clips(name) for name in names]
@@ -149,15 +167,17 @@ def _besides(
     A copy goes with its original, and only where all who can be heard in it are trained on: no
     network may hear a speaker of another part of its split.
     """
-    names = set(clips["clip"].iloc[own])
-    speakers = set(clips["speaker"].iloc[own].astype(str))
+    names, speakers = set(clips["clip"].iloc[own]), set(clips["speaker"].iloc[own])
     rows = []
     for start, frame in blocks:
         chosen = np.ones(len(frame), bool)
         if "original" in frame:
-            audible = frame["audible"].astype(str).str.split()
-            chosen = frame["original"].isin(names).to_numpy()
-            chosen &= np.array([speakers.issuperset(people) for people in audible])
+            chosen = frame["original"].isin(names).to_numpy() & corpora.within(frame, speakers)
+            if not chosen.any():
+                raise PersonaError(
+                    "None of the copies belongs to what is trained on: name the corpus that they "
+                    "are copies of, by itself."
+                )
         rows.append(start + np.flatnonzero(chosen))
     return rows
 

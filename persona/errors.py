@@ -1,5 +1,7 @@
 """Errors that are meant for a person: one sentence, what is wrong and what to do."""
 
+from collections.abc import Iterable
+
 
 class PersonaError(Exception):
     """Anything the user can put right; its message is complete and needs no traceback."""
@@ -27,3 +29,10 @@ class ModelError(PersonaError):
 
 class StoreError(PersonaError):
     """A file of the project that is missing, damaged, or cannot be written."""
+
+
+def known(what: str, name: str, names: Iterable[str]) -> None:
+    """Raise `PersonaError` listing what there is, where `name` is not of `names`."""
+    names = tuple(names)
+    if name not in names:
+        raise PersonaError(f"There is no {what} {name!r}; choose from {', '.join(names)}.")

@@ -91,7 +91,7 @@ def metrics(counts: Sums, weights: np.ndarray) -> dict[str, np.ndarray]:
         np.einsum("bs,ksm->bkm", weights, counts.age), -1, 0
     )
     n = np.where(n > 0, n, np.nan)
-    squared = tt - 2 * tp + pp
+    squared = np.maximum(tt - 2 * tp + pp, 0)  # rounding may leave it below
     covariance = tp / n - t * p / n**2
     of_age, of_predicted = tt / n - (t / n) ** 2, pp / n - (p / n) ** 2
     values = {
@@ -138,13 +138,18 @@ def score(counts: Sums, draws: int = DRAWS) -> pd.DataFrame:
     speakers = len(counts.speakers)
     value = metrics(counts, np.ones((1, speakers)))
     drawn = metrics(counts, resample(speakers, draws))
-    return pd.DataFrame(
-        {
-            "value": {m: value[m][0] for m in METRICS},
-            "low": {m: np.quantile(drawn[m], 0.025) for m in METRICS},
-            "high": {m: np.quantile(drawn[m], 0.975) for m in METRICS},
-        }
-    )
+    rows = {m: (value[m][0], *_interval(_known(drawn[m]))) for m in METRICS}
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high"])
+
+
+def _known(values: np.ndarray) -> np.ndarray:
+    """Values of the bootstrap samples in which some clip has the label."""
+    return values[np.isfinite(values)]
+
+
+def _interval(drawn: np.ndarray) -> tuple[float, float]:
+    low, high = np.quantile(drawn, [0.025, 0.975]) if len(drawn) else (np.nan, np.nan)
+    return low, high
 
 
 def evaluate(predictions: pd.DataFrame, clips: pd.DataFrame, draws: int = DRAWS) -> pd.DataFrame:
@@ -156,7 +161,8 @@ def difference(first: Sums, second: Sums, draws: int = DRAWS) -> pd.DataFrame:
     """Paired difference `first - second` of every metric, by a bootstrap over shared speakers.
 
     Returns a frame indexed by metric: `difference`, its 95 % interval `low` and `high`, and a
-    two-sided bootstrap `p` value (twice the smaller tail around 0, never 0).
+    two-sided bootstrap `p` value (twice the smaller tail around 0, never 0). NaN where no clip has
+    the label.
     """
     if list(first.speakers) != list(second.speakers):
         raise PersonaError("A paired comparison needs predictions for the same speakers.")
@@ -165,9 +171,10 @@ def difference(first: Sums, second: Sums, draws: int = DRAWS) -> pd.DataFrame:
     value = {m: a - b for (m, a), b in _paired(first, second, everyone)}
     rows = {}
     for (metric, a), b in _paired(first, second, drawn):
-        low, high = np.quantile(a - b, [0.025, 0.975])
-        tail = min((a <= b).sum(), (a >= b).sum())
-        p = min(1.0, 2 * (tail + 1) / (draws + 1))
+        drawn_differences = _known(a - b)
+        low, high = _interval(drawn_differences)
+        tail = min((drawn_differences <= 0).sum(), (drawn_differences >= 0).sum())
+        p = min(1.0, 2 * (tail + 1) / (len(drawn_differences) + 1)) if np.isfinite(low) else np.nan
         rows[metric] = {"difference": value[metric][0], "low": low, "high": high, "p": p}
     return pd.DataFrame(rows).T
 
@@ -208,11 +215,15 @@ def from_frame(rows: pd.DataFrame) -> Sums:
 
 
 def holm(p: ArrayLike) -> np.ndarray:
-    """p values corrected for many comparisons by Holm's step-down method (1979)."""
+    """p values corrected for many comparisons by Holm's step-down method (1979).
+
+    NaN, a comparison that could not be made, stays NaN and does not count.
+    """
     values = np.asarray(p, float)
-    order = np.argsort(values)
-    stepped = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
-    corrected = np.empty_like(values)
+    made = np.flatnonzero(np.isfinite(values))
+    order = made[np.argsort(values[made])]
+    stepped = np.maximum.accumulate(values[order] * np.arange(len(order), 0, -1))
+    corrected = np.full_like(values, np.nan)
     corrected[order] = np.minimum(stepped, 1)
     return corrected
 

@@ -4,22 +4,26 @@ results = run([Experiment("campplus"), Experiment("mfcc")], study="ears", train=
 results[Experiment("mfcc")]                     # sums per seed and speaker, for `evaluation`
 """
 
+import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
+from inspect import getsource
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from persona import evaluation, features, folds, parallel, store, training
-from persona.cross_validation import labelled_clips, predict_fold
-from persona.errors import PersonaError, StoreError
+from persona import corpora, evaluation, features, folds, parallel, speech, store, training
+from persona.cross_validation import checksum, labelled_clips, predict_fold
+from persona.errors import PersonaError, StoreError, known
 from persona.evaluation import Sums
 from persona.folds import PROTOCOLS, Split
 from persona.labels import TASKS
-from persona.network import ARCHITECTURES, known
+from persona.network import ARCHITECTURES
 from persona.training import Settings
 
 Transform = Callable[[np.ndarray], np.ndarray]
@@ -50,8 +54,9 @@ class Experiment:
         (n, 6), gender (n, 2), age (n,)); takes the place of the network.
     label : what tables and figures call it.
 
-    Functions are identified by name, arguments and, where they have one, their `version`; they
-    may be defined in a notebook.
+    Functions may be defined in a notebook. They are identified by their name, the values that they
+    are given (by `partial`, or from around their definition) and their attribute `version`, or
+    else, unless they are this package's, their source.
     """
 
     representation: str
@@ -73,7 +78,10 @@ class Experiment:
         known("architecture", self.architecture, ARCHITECTURES)
         known("protocol", self.protocol, PROTOCOLS)
         for name in ("seeds", "besides", "tested", "candidates"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+            value = getattr(self, name)
+            one = isinstance(value, int | str | Settings)
+            object.__setattr__(self, name, (value,) if one else tuple(value))
+        object.__setattr__(self, "seeds", tuple(sorted({int(seed) for seed in self.seeds})))
         if not self.seeds:
             raise PersonaError("An experiment needs a seed: give seeds=[0] or more.")
         unused = {
@@ -89,6 +97,8 @@ class Experiment:
             )
         if self.candidates and self.settings != PLAIN:
             raise PersonaError("Settings are chosen among the candidates: leave `settings` out.")
+        if len({candidate.patience > 0 for candidate in self.candidates}) > 1:
+            raise PersonaError("Candidates stop early all or none: set patience=0 in all or none.")
 
     def but(self, **changes: Any) -> "Experiment":
         """The same experiment with other fields; names of `Settings` change its settings."""
@@ -112,7 +122,7 @@ class Experiment:
         return self.tested or (self.corpus,)
 
     def description(self) -> dict[str, Any]:
-        """Every field but the label as plain JSON; functions by name, arguments and version."""
+        """Every field but the label as plain JSON."""
         described: dict[str, Any] = {}
         for field in fields(self):
             value = getattr(self, field.name)
@@ -122,34 +132,52 @@ class Experiment:
                 value = asdict(value)
             elif field.name == "candidates":
                 value = [asdict(candidate) for candidate in value]
-            described[field.name] = _told(value) if callable(value) else value
+            described[field.name] = _identified(value)
         return described
 
     def identity(self) -> str:
-        """Twelve hex digits of a hash over all that decides the predictions."""
+        """Twelve hex digits of a hash over all that decides the predictions.
+
+        What is tested besides goes in by its audio, not by its tables, which need not be there to
+        read results.
+        """
+        trained = [*self.corpus.split("+"), *self.besides]
         tables = {
-            corpus: features.read(self.representation, corpus).checksum
-            for corpus in self._all_corpora()
+            corpus: [features.read(self.representation, corpus).checksum, checksum(corpus)]
+            for corpus in trained
+        }
+        tested = {
+            corpus: [corpora.load(corpus).fingerprint(), checksum(corpus), speech.provenance()]
+            for name in self.tested
+            for corpus in name.split("+")
+            if corpus not in trained
         }
         version = {"training": training.VERSION, "experiment": VERSION}
-        return store.fingerprint([version, self.description(), tables])[:12]
-
-    def _all_corpora(self) -> list[str]:
-        names = [*self.corpus.split("+"), *self.besides]
-        names += [part for name in self.tested for part in name.split("+")]
-        return list(dict.fromkeys(names))
+        return store.fingerprint([version, self.description(), tables, tested])[:12]
 
 
 VERSION = 1
 """Raised whenever the same experiment would give other predictions for the code in this file."""
 
 
-def _told(function: Any) -> str:
-    given = ""
-    if isinstance(function, partial):
-        given = f"({function.args}, {sorted(function.keywords.items())})"
-        function = function.func
-    return f"{function.__qualname__}{given} version {getattr(function, 'version', 1)}"
+def _identified(value: Any) -> Any:
+    """A function, or what one is given, as plain JSON: equal only if it does the same."""
+    if isinstance(value, partial):
+        given = {name: _identified(given) for name, given in value.keywords.items()}
+        return [_identified(value.func), [_identified(given) for given in value.args], given]
+    try:
+        if not isinstance(value, FunctionType):
+            return json.loads(store.plain_json(value))
+        around = [_identified(cell.cell_contents) for cell in value.__closure__ or ()]
+        version = getattr(value, "version", None)
+        if version is None and not str(value.__module__).startswith("persona."):
+            version = store.fingerprint(getsource(value))[:12]
+    except (TypeError, ValueError, OSError) as error:
+        raise PersonaError(
+            f"{value!r} cannot be told from others in an experiment: give a function that a file "
+            "or notebook defines, and to it plain values."
+        ) from error
+    return [f"{value.__qualname__} version {version or 1}", around]
 
 
 @dataclass(frozen=True)
@@ -193,8 +221,8 @@ def run(
 
     study : name of the table of results that is read or written.
     train : compute what has not been computed here. Predictions are kept by experiment, so that
-        an interrupted run goes on where it was. False: read the results that ship, or those made
-        here before.
+        an interrupted run goes on where it was; two runs of one study take turns. False: read the
+        results that ship, or those made here before.
     jobs, backend, scheduler : as of `parallel.run`.
 
     Raises `PersonaError` before anything is trained where a table or a result is missing.
@@ -211,7 +239,9 @@ def run(
             f"The results of {len(waiting)} experiments ({first.label or first.representation}, "
             f"...) are not among those of {study!r}: compute them with train=True."
         )
-    _compute(waiting, jobs, backend, scheduler)
+    with store.lock(store.made() / "predictions" / study) if waiting else nullcontext():
+        here = {name: e for name, e in waiting.items() if not _file(name).exists()}
+        _compute(here, jobs, backend, scheduler)
     for name, experiment in missing.items():
         kept[name] = _summed(name, experiment)
     rows = pd.concat([kept[name] for name in wanted], ignore_index=True)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from persona import corpora, parallel, representations, speech, store
-from persona.errors import AudioError, FeatureError, StoreError
+from persona.errors import AudioError, CorpusError, FeatureError, PersonaError, StoreError
 
 PART = 64
 """Clips per part: what is lost, at most, when an extraction is killed."""
@@ -138,9 +138,10 @@ def _outdated(made_by: dict[str, Any], corpus: str) -> str:
         representation, heard = made_by["representation"], made_by["speech"]
         name, version = representation["representation"], representation["version"]
         fingerprint = made_by["corpus"]["fingerprint"]
-    except (KeyError, TypeError):
+        current = representations.class_of(name).version
+    except (KeyError, TypeError, PersonaError):
         return "does not say what made it"
-    if version != (current := representations.version(name)):
+    if version != current:
         return f"was made by version {version} of {name}, this is version {current}"
     if heard != speech.provenance():
         return "was made with another detection of speech"
@@ -173,10 +174,21 @@ def extract(
 
     Returns the file, and the clips that could not be read, each with a sentence why.
     """
-    file = store.made() / "features" / corpus.name / f"{check_name(name or representation)}.parquet"
+    file = (
+        store.made()
+        / "features"
+        / corpus.name
+        / f"{check_name(representation if name is None else name)}.parquet"
+    )
     every = list(corpus.clips()["clip"])
     chosen = every if clips is None else sorted(set(clips))
-    _refuse_part(file, name, len(chosen), len(every), corpus.name)
+    if not chosen:
+        raise FeatureError(f"There is no clip of {corpus.name} to extract: get its audio first.")
+    if name is None and len(chosen) < len(every):
+        raise FeatureError(
+            f"Only {len(chosen):,} of {len(every):,} clips of {corpus.name} are here, and a table "
+            "of a part needs a name of its own: get the rest, or give --name."
+        )
     loaded = representations.load(representation, **parameters)
     made_by = {
         "representation": loaded.provenance(),
@@ -185,6 +197,8 @@ def extract(
     }
     folder = file.with_name(f"{file.stem}-{store.fingerprint([made_by, chosen])[:12]}.parts")
     with store.lock(file):
+        if len(chosen) < len(every):
+            _keep_larger(file, len(chosen))
         parts = {folder / f"{i:06d}.npz": chosen[i : i + PART] for i in range(0, len(chosen), PART)}
         tasks = [
             (part, (corpus, names, representation, parameters))
@@ -198,20 +212,14 @@ def extract(
     return file, bad
 
 
-def _refuse_part(file: Path, name: str | None, some: int, all_: int, corpus: str) -> None:
-    if some == 0:
-        raise FeatureError(f"There is no clip of {corpus} to extract: get its audio first.")
-    if some == all_:
-        return
-    if name is None:
+def _keep_larger(file: Path, clips: int) -> None:
+    """Raise `FeatureError` where a table of fewer clips would take the place of one of more."""
+    made_by = store.read_provenance(file)
+    before = made_by.get("corpus", {}).get("clips", 0) - len(made_by.get("skipped", {}))
+    if clips < before:
         raise FeatureError(
-            f"Only {some:,} of {all_:,} clips of {corpus} are here, and a table of a part needs a "
-            "name of its own: get the rest, or give --name."
-        )
-    before = store.read_provenance(file).get("corpus", {}).get("clips", 0)
-    if some < before:
-        raise FeatureError(
-            f"{file} holds {before:,} clips and would be replaced by {some:,}: give another --name."
+            f"{file} holds {before:,} clips and would be replaced by {clips:,}: give another "
+            "--name, or remove it."
         )
 
 
@@ -251,21 +259,34 @@ def _embed_part(
         try:
             samples = corpus.waveform(clip)
             found = speech.only(samples)
-        except AudioError as error:
+        except (AudioError, CorpusError) as error:
             bad[clip] = str(error)
             continue
         if not found.seconds:
             whole.append(clip)  # a labelled clip is speech, though the detector found none
         waveforms[clip] = found.samples if found.seconds else samples - samples.mean()
-    vectors = np.empty((0, loaded.dimension), np.float32)
-    if waveforms:
-        vectors = loaded.embed(list(waveforms.values()))
+    vectors = _vectors(loaded, waveforms, bad)
     return {
-        "clips": np.array(list(waveforms), dtype=str),
+        "clips": np.array([clip for clip in waveforms if clip not in bad], dtype=str),
         "vectors": vectors,
         "bad": np.array(list(bad.items()), dtype=str).reshape(-1, 2),
-        "whole": np.array(whole, dtype=str),
+        "whole": np.array([clip for clip in whole if clip not in bad], dtype=str),
     }
+
+
+def _vectors(loaded: Any, waveforms: dict[str, np.ndarray], bad: dict[str, str]) -> np.ndarray:
+    """Embeddings of the waveforms; those that cannot be embedded are added to `bad`."""
+    nothing = np.empty((0, loaded.dimension), loaded.dtype)
+    try:
+        return loaded.embed(list(waveforms.values())) if waveforms else nothing
+    except AudioError:
+        vectors = [nothing]
+        for clip, waveform in waveforms.items():
+            try:
+                vectors.append(loaded.embed([waveform]))
+            except AudioError as error:
+                bad[clip] = f"{clip}: {error}"
+        return np.concatenate(vectors)
 
 
 def _assemble(
@@ -282,6 +303,8 @@ def _assemble(
         raise FeatureError(f"No clip could be read: {next(iter(skipped.values()))}")
     if problem := _problem(clips, vectors):
         raise FeatureError(f"{made_by['representation']['representation']}: the table {problem}.")
+    if skipped:
+        _keep_larger(file, len(clips))
     provenance = {
         **made_by,
         "skipped": skipped,

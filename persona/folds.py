@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from persona.errors import PersonaError
+from persona.errors import PersonaError, known
 
 PROTOCOLS = ("random-clip", "speaker-disjoint")
 FOLDS = 5
@@ -30,13 +30,16 @@ def split(clips: pd.DataFrame, protocol: str, seed: int, folds: int = FOLDS) -> 
         corpus.
 
     Validation is a tenth of the training folds' clips or speakers. Every row is tested once.
-    Raises `PersonaError` for an unknown protocol, or fewer speakers than folds.
+    Raises `PersonaError` for an unknown protocol, or fewer speakers or clips than folds.
     """
+    known("protocol", protocol, PROTOCOLS)
     rng = np.random.default_rng(seed)
     if protocol == "random-clip":
         unit = np.arange(len(clips))  # what is dealt out, for each row
         strata = np.zeros(len(clips), dtype=int)
-    elif protocol == "speaker-disjoint":
+        if len(clips) < folds:
+            raise PersonaError(f"{len(clips)} clips cannot be dealt into {folds} folds: add more.")
+    else:
         names, first, unit = np.unique(
             clips["speaker"].to_numpy(), return_index=True, return_inverse=True
         )
@@ -46,12 +49,8 @@ def split(clips: pd.DataFrame, protocol: str, seed: int, folds: int = FOLDS) -> 
                 "other people."
             )
         balanced = [column for column in ("corpus", "gender") if column in clips]
-        people = clips.iloc[first][balanced].astype(str).agg(" ".join, axis=1)
-        strata = np.unique(people.to_numpy(), return_inverse=True)[1]
-    else:
-        raise PersonaError(
-            f"There is no protocol {protocol!r}; choose from {', '.join(PROTOCOLS)}."
-        )
+        people = [" ".join(map(str, row)) for row in clips.iloc[first][balanced].to_numpy()]
+        strata = np.unique(people, return_inverse=True)[1]
 
     fold = _deal(strata, folds, rng)
     splits = []

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from persona.errors import PersonaError
+from persona.errors import PersonaError, known
 from persona.labels import EMOTIONS, GENDERS
-from persona.network import Network, Output, known
+from persona.network import Network, Output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +41,7 @@ class Targets(NamedTuple):
 
         indices = []
         for task, classes in (("emotion", emotions), ("gender", GENDERS)):
-            codes = pd.Categorical(clips[task], classes).codes
+            codes = pd.Categorical(clips[task], list(classes)).codes
             if unknown := set(clips[task][codes < 0].dropna()):
                 raise PersonaError(
                     f"The labels hold the {task} {sorted(unknown)[0]!r}; known are "
@@ -51,7 +51,7 @@ class Targets(NamedTuple):
         age = torch.tensor(pd.to_numeric(clips["age"]).to_numpy("float32", na_value=torch.nan))
         there = torch.stack([indices[0] >= 0, indices[1] >= 0, age.isfinite()], dim=1).float()
         emotion, gender = (index.clamp_min(0) for index in indices)
-        return cls(emotion, gender, age.nan_to_num(), there)
+        return cls(emotion, gender, age.where(age.isfinite(), 0), there)
 
     def at(self, rows: Tensor) -> "Targets":
         """Labels of some rows, in their order."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from persona.errors import PersonaError
+from persona.errors import known
 from persona.labels import EMOTIONS, GENDERS
 
 ARCHITECTURES = ("fcn", "cnn")
@@ -93,7 +93,7 @@ class Network(nn.Module):
         return Output(self.emotion(shared), self.gender(shared), age)
 
     @property
-    def last_shared(self) -> nn.Parameter:
+    def last_shared(self) -> Tensor:
         """Weights of the last layer that all tasks share."""
         return [module for module in self.trunk if isinstance(module, nn.Linear)][-1].weight
 
@@ -252,12 +252,7 @@ def _location_and_scale(values: Tensor, scaling: str) -> tuple[Tensor, Tensor]:
         low, high = values.aminmax(dim=0)
         return low, high - low
     if scaling == "robust":
-        quarter, median, three_quarters = values.quantile(torch.tensor([0.25, 0.5, 0.75]), dim=0)
+        shares = values.new_tensor([0.25, 0.5, 0.75])
+        quarter, median, three_quarters = values.quantile(shares, dim=0)
         return median, three_quarters - quarter
-    return torch.zeros(values.shape[1]), torch.ones(values.shape[1])
-
-
-def known(what: str, name: str, names: Sequence[str]) -> None:
-    """Raise `PersonaError` listing what there is, where `name` is not of `names`."""
-    if name not in names:
-        raise PersonaError(f"There is no {what} {name!r}; choose from {', '.join(names)}.")
+    return torch.zeros_like(values[0]), torch.ones_like(values[0])

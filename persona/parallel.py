@@ -1,11 +1,14 @@
 """The only place that starts workers: joblib, on this machine ("loky") or a cluster ("dask")."""
 
 import os
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from typing import Any
 
-from persona.errors import PersonaError
+from persona.errors import PersonaError, known
 
 BACKENDS = ("loky", "dask")
 
@@ -28,27 +31,52 @@ def run(
     scheduler : address of dask's scheduler, e.g. "tcp://10.0.0.1:8786".
 
     An error in a task ends the rest. Raises `PersonaError` for an unknown backend, or where
-    dask is not installed or does not answer.
+    dask is not installed or does not answer, or a worker was killed.
     """
-    if backend not in BACKENDS:
-        raise PersonaError(f"There is no backend {backend!r}; choose from {', '.join(BACKENDS)}.")
+    known("backend", backend, BACKENDS)
+    if not tasks:
+        return
     jobs = min(jobs or os.cpu_count() or 1, len(tasks))
     if jobs <= 1 and backend == "loky":
         yield from (_call(number, function, task) for number, task in enumerate(tasks))
         return
     import joblib
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-    calls = (joblib.delayed(_call)(number, function, task) for number, task in enumerate(tasks))
+    parent = os.getpid() if backend == "loky" else 0
+    calls = (
+        joblib.delayed(_work)(parent, number, function, task) for number, task in enumerate(tasks)
+    )
     with _client(scheduler) if backend == "dask" else nullcontext():
         config = {"inner_max_num_threads": 1} if backend == "loky" else {}
         with joblib.parallel_config(backend, n_jobs=jobs if backend == "loky" else -1, **config):
-            pool = joblib.Parallel(return_as="generator_unordered", pre_dispatch="4*n_jobs")
+            pool = joblib.Parallel(return_as="generator_unordered", pre_dispatch="2*n_jobs")
             try:
-                yield from pool(calls)
-            except BaseException:
-                if backend == "loky":
-                    _stop_workers()
-                raise
+                yield from pool(calls)  # an error, or an end of the caller, stops the workers
+            except TerminatedWorkerError as error:
+                raise PersonaError(
+                    "A worker process was killed, perhaps for want of memory: give fewer jobs."
+                ) from error
+
+
+def _work(
+    parent: int, number: int, function: Callable[..., Any], task: tuple[Any, ...]
+) -> tuple[int, Any]:
+    if parent:
+        _end_with(parent)
+    return _call(number, function, task)
+
+
+@cache
+def _end_with(parent: int) -> None:
+    """End this worker soon after the process that started it, which may have been killed."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _call(number: int, function: Callable[..., Any], task: tuple[Any, ...]) -> tuple[int, Any]:
@@ -66,13 +94,6 @@ def _call(number: int, function: Callable[..., Any], task: tuple[Any, ...]) -> t
         finally:
             if torch:
                 torch.set_num_threads(before)
-
-
-def _stop_workers() -> None:
-    """End this machine's workers at once: an interrupted run leaves none behind."""
-    from joblib.externals.loky import get_reusable_executor
-
-    get_reusable_executor().shutdown(wait=False, kill_workers=True)
 
 
 def _client(scheduler: str | None) -> AbstractContextManager[Any]:

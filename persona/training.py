@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from persona.errors import PersonaError
+from persona.errors import PersonaError, known
 from persona.labels import TASKS
-from persona.losses import Targets, Weighing, losses
-from persona.network import HIDDEN, Ensemble, Network, known
+from persona.losses import WEIGHINGS, Targets, Weighing, losses
+from persona.network import AGE_HEADS, HIDDEN, SCALINGS, Ensemble, Network
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -73,11 +73,28 @@ class Settings:
     networks: int = 1
 
     def __post_init__(self) -> None:
+        for name in ("weights", "watched"):  # 1 and 1.0 are one setting
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, tuple(map(float, value)))
+        object.__setattr__(self, "hidden", tuple(self.hidden))
         known("schedule", self.schedule, SCHEDULES)
         known("unit of age", self.age_unit, AGE_UNITS)
+        known("age head", self.age_head, AGE_HEADS)
+        known("weighing", self.weighing, WEIGHINGS)
+        known("scaling", self.scaling, SCALINGS)
         for name in ("epochs", "batch_size", "networks"):
             if getattr(self, name) < 1:
                 raise PersonaError(f"{name} is {getattr(self, name)}: give 1 or more.")
+        for name in ("dropout", "input_dropout", "age_dropout", "label_smoothing"):
+            if not 0 <= getattr(self, name) < 1:
+                raise PersonaError(f"{name} is {getattr(self, name)}: give a share below 1.")
+        if not self.hidden or not any(self.weights):
+            raise PersonaError("A network needs a hidden layer and a task whose weight is not 0.")
+        if self.weighing == "gradnorm" and self.age_head == "linear":
+            raise PersonaError(
+                "weighing='gradnorm' compares gradients on the trunk, which age_head='linear' "
+                "goes past: choose another of either."
+            )
         if self.age_dropout and self.age_head != "linear":
             raise PersonaError("age_dropout goes with age_head='linear': set both or neither.")
 
@@ -218,6 +235,8 @@ def _train(
             total += each.detach()
         if not cycle:
             optimiser.param_groups[0]["lr"] *= settings.decay
+        if not total.isfinite().all():
+            raise PersonaError(f"Training diverged in epoch {epoch + 1}: lower learning_rate.")
         history.training.append((total / len(train)).numpy())
         if not len(validation):
             history.best_epoch = epoch
@@ -227,7 +246,7 @@ def _train(
         if (loss := float(held_out @ watched)) < lowest:
             history.best_epoch, lowest = epoch, loss
             best = deepcopy(network.state_dict())
-        if epoch - history.best_epoch > settings.patience:
+        if epoch - history.best_epoch >= settings.patience:
             break
     if len(validation):
         network.load_state_dict(best)
@@ -239,8 +258,9 @@ def _one_cycle(
 ) -> torch.optim.lr_scheduler.OneCycleLR | None:
     if settings.schedule == "decay":
         return None
+    at_least = 11  # with ten, OneCycleLR divides by zero
     return torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, settings.learning_rate, updates, pct_start=0.1
+        optimiser, settings.learning_rate, max(updates, at_least), pct_start=0.1
     )
 
 
@@ -284,6 +304,7 @@ def choose(
     from dataclasses import replace
 
     rows = torch.from_numpy(held_out)
+    with_emotion, _, with_age = targets.known[rows].bool().T
     right, errors = [], []
     for candidate in candidates:
         one = replace(candidate, networks=1)
@@ -292,8 +313,9 @@ def choose(
             embeddings, targets, train, empty, seed, architecture, one, **options  # type: ignore[arg-type]
         )  # fmt: skip
         predicted = network.predict(embeddings[rows])
-        right.append(int((predicted.emotion.argmax(-1) == targets.emotion[rows]).sum()))
-        errors.append(float((predicted.age - targets.age[rows]).square().mean()))
+        hits = predicted.emotion.argmax(-1) == targets.emotion[rows]
+        right.append(int(hits[with_emotion].sum()))
+        errors.append(float((predicted.age - targets.age[rows])[with_age].square().mean()))
     best = candidates[int(np.argmax(right))]
     if best.age_head != "linear":
         return best

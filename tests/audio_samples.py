@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 
+import av
 import numpy as np
 import soundfile
 
@@ -20,6 +21,52 @@ def encode(
     buffer = io.BytesIO()
     soundfile.write(buffer, samples, rate, format=container, subtype=subtype)
     return buffer.getvalue()
+
+
+def encode_by_ffmpeg(
+    samples: np.ndarray,
+    rate: int,
+    codec: str,
+    container: str,
+    *,
+    tracks: int = 1,
+    picture: bool = False,
+    bit_rate: int | None = None,
+) -> bytes:
+    """A file of (n,) or (n, channels) by one of FFmpeg's coders, with moving pictures if asked."""
+    frames = np.atleast_2d(np.asarray(samples, np.float32).T)
+    layout = "mono" if len(frames) == 1 else "stereo"
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format=container) as file:
+        if picture:
+            video = file.add_stream("mpeg4", rate=10)
+            video.width, video.height, video.pix_fmt = 64, 64, "yuv420p"
+        streams = [file.add_stream(codec, rate=rate, layout=layout) for _ in range(tracks)]
+        for stream in streams if bit_rate else ():
+            stream.bit_rate = bit_rate
+        if picture:
+            grey = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 99, np.uint8), format="rgb24")
+            for _ in range(round(10 * len(samples) / rate)):
+                file.mux(video.encode(grey))
+            file.mux(video.encode())
+        for stream in streams:
+            _mux(file, stream, frames, rate, layout)
+    return buffer.getvalue()
+
+
+def _mux(file, stream, frames: np.ndarray, rate: int, layout: str) -> None:
+    if not stream.codec_context.is_open:
+        stream.codec_context.open()
+    whole = av.AudioFrame.from_ndarray(np.ascontiguousarray(frames), format="fltp", layout=layout)
+    whole.sample_rate = rate
+    form = stream.codec_context.format
+    resampler, queue = av.AudioResampler(form, layout, rate), av.AudioFifo()
+    for part in resampler.resample(whole) + resampler.resample(None):
+        queue.write(part)
+    size = stream.codec_context.frame_size or 1024
+    while part := queue.read(size) or queue.read(size, partial=True):
+        file.mux(stream.encode(part))
+    file.mux(stream.encode(None))
 
 
 def save(path: Path, content: bytes) -> Path:

@@ -1,18 +1,35 @@
 """A small Hugging Face hub on this machine, and models for it with random weights.
 
 The models have the files, the key names and the layer shapes of the published ones (WavLM with
-two transformer layers in place of twelve), so that the libraries load them as they would the real.
+two transformer layers in place of twelve, Whisper with two in place of six and narrow ones), so
+that the libraries load them as they would the real.
 """
 
 import json
 import re
+import socket
 import threading
-from hashlib import sha256
+from collections.abc import Iterator
+from hashlib import sha1, sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from persona import audio, representations
 
 WAVLM = "microsoft/wavlm-base"
 XVECTOR = "speechbrain/spkrec-xvect-voxceleb"
+WHISPER = "openai/whisper-base"
+MODELS = {"wavlm": WAVLM, "xvector": XVECTOR, "whisper": WHISPER}
+WEIGHTS = {
+    "wavlm": "pytorch_model.bin",
+    "xvector": "embedding_model.ckpt",
+    "whisper": "model.safetensors",
+}
 COMMIT = "c0ffee" * 6 + "beef"
 
 HYPERPARAMS = """\
@@ -147,6 +164,100 @@ def build_xvector(root: Path) -> None:
     (folder / "hyperparams.yaml").write_text(HYPERPARAMS)
 
 
+def build_whisper(root: Path) -> None:
+    """Write openai/whisper-base's two files that matter below `root`, decoder and all."""
+    import torch
+    from safetensors.torch import save_file
+    from transformers import WhisperConfig, WhisperModel
+
+    folder = root / WHISPER
+    folder.mkdir(parents=True)
+    torch.manual_seed(3)
+    config = WhisperConfig(
+        d_model=64, encoder_layers=2, encoder_attention_heads=4, encoder_ffn_dim=128,
+        decoder_layers=1, decoder_attention_heads=4, decoder_ffn_dim=128,
+    )  # fmt: skip
+    state = {
+        f"model.{name}": values.half().float().contiguous()
+        for name, values in WhisperModel(config).state_dict().items()
+    }
+    save_file(state, folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps(config.to_dict()))
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of what the hub publishes."""
+    root = tmp_path_factory.mktemp("published")
+    build_wavlm(root)
+    build_xvector(root)
+    build_whisper(root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def loaded(published: Path) -> dict[str, Any]:
+    """Every representation of `MODELS`, from the published files placed by hand."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PERSONA_WEIGHTS", str(published))
+        return {name: representations.load(name) for name in MODELS}
+
+
+@pytest.fixture
+def nothing_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty hub cache, an empty folder for weights by hand, and a hub that is not there."""
+    from huggingface_hub import constants
+
+    monkeypatch.setenv("PERSONA_WEIGHTS", str(tmp_path / "by hand"))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        use_hub(f"http://127.0.0.1:{free.getsockname()[1]}", monkeypatch)
+    return tmp_path
+
+
+@pytest.fixture
+def hub(published: Path, nothing_cached: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["Hub"]:
+    """The hub, reachable, with nothing downloaded from it yet."""
+    with Hub(published) as running:
+        use_hub(running.endpoint, monkeypatch)
+        yield running
+
+
+def use_hub(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the hub's library ask `endpoint`."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", endpoint)
+    template = endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+
+
+def noise(*seconds: float) -> list[np.ndarray]:
+    """Clips of noise."""
+    rng = np.random.default_rng(0)
+    return [rng.normal(0, 0.1, round(s * audio.RATE)).astype(np.float32) for s in seconds]
+
+
+def same_sound_at_16_and_48_khz(folder: Path) -> list[np.ndarray]:
+    """A voice as read from a file of 16 kHz in mono, and from one of 48 kHz in stereo."""
+
+    def voice(rate: int) -> np.ndarray:
+        t = np.arange(rate) / rate
+        harmonics = [np.sin(2 * np.pi * 150 * k * t + k) / k for k in range(1, 30)]
+        return 0.1 * np.sum(harmonics, axis=0) * (1 + np.sin(2 * np.pi * 3 * t))
+
+    left_only = 0.05 * np.sin(2 * np.pi * 1000 * np.arange(48_000) / 48_000)
+    stereo = np.stack([voice(48_000) + left_only, voice(48_000) - left_only], axis=1)
+    soundfile.write(folder / "16.wav", voice(16_000), 16_000, subtype="FLOAT")
+    soundfile.write(folder / "48.wav", stereo, 48_000, subtype="FLOAT")
+    return [audio.read(folder / file).samples for file in ("16.wav", "48.wav")]
+
+
+def is_one_sentence(message: str) -> bool:
+    return "\n" not in message and message.endswith(".") and ". " not in message
+
+
 class Hub:
     """Serves `<root>/<owner>/<model>/<file>` as the hub serves revision `main` at `COMMIT`.
 
@@ -179,18 +290,43 @@ def _handler(root: Path, asked: list[str]) -> type[BaseHTTPRequestHandler]:
 
         def _answer(self, body: bool) -> None:
             asked.append(f"{self.command} {self.path}")
-            found = re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/([^/?]+)", self.path)
-            if not found:
+            path = self.path.split("?")[0]
+            found = re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/([^/]+)", path)
+            listed = re.fullmatch(r"/api/models/([^/]+/[^/]+)/(?:revision|tree)/([^/]+)", path)
+            if not (found or listed):
                 return self._refuse("EntryNotFound")
-            model, revision, file = found.groups()
+            model, revision = (found or listed).groups()[:2]
             if not (root / model).is_dir():
                 return self._refuse("RepoNotFound")
             if revision not in ("main", COMMIT):
                 return self._refuse("RevisionNotFound")
-            path = root / model / file
-            if not path.is_file():
-                return self._refuse("EntryNotFound")
-            content = path.read_bytes()
+            if listed:
+                return self._send(self._listing(model, tree="/tree/" in path), body)
+            file = root / model / found.group(3)
+            return (
+                self._send(file.read_bytes(), body)
+                if file.is_file()
+                else self._refuse("EntryNotFound")
+            )
+
+        def _listing(self, model: str, *, tree: bool) -> bytes:
+            files = sorted((root / model).iterdir())
+            if tree:
+                return json.dumps(
+                    [
+                        {
+                            "type": "file",
+                            "path": file.name,
+                            "size": file.stat().st_size,
+                            "oid": sha1(file.read_bytes()).hexdigest(),
+                        }
+                        for file in files
+                    ]
+                ).encode()
+            siblings = [{"rfilename": file.name} for file in files]
+            return json.dumps({"id": model, "sha": COMMIT, "siblings": siblings}).encode()
+
+        def _send(self, content: bytes, body: bool) -> None:
             self.send_response(200)
             self.send_header("X-Repo-Commit", COMMIT)
             self.send_header("ETag", f'"{sha256(content).hexdigest()}"')

@@ -11,6 +11,7 @@ import pytest
 
 from persona import store
 from persona.errors import PersonaError, WeightsError
+from persona.representations import campplus
 from persona.representations.campplus import CAMPPlus
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
@@ -50,7 +51,14 @@ def graph_constants(layer: str) -> tuple[np.ndarray, np.ndarray]:
     return found[f"{layer}_centre"], found[f"{layer}_step"]
 
 
+@pytest.fixture
+def as_recorded(monkeypatch):
+    """The published answers are of clips at the level at which they were recorded."""
+    monkeypatch.setattr(campplus, "_levelled", lambda waveform: waveform)
+
+
 @needs_reference
+@pytest.mark.usefixtures("as_recorded")
 def test_embedding_is_the_published_one(clips, expected):
     found = CAMPPlus().embed(clips)
     assert found.shape == (len(clips), 192) and found.dtype == np.float32
@@ -60,6 +68,15 @@ def test_embedding_is_the_published_one(clips, expected):
 
 
 @needs_reference
+@pytest.mark.parametrize("decibels", [-40, -20, 10])
+def test_the_level_of_a_recording_changes_nothing(clips, decibels):
+    ear = CAMPPlus("block3")
+    louder = [clip * np.float32(10 ** (decibels / 20)) for clip in clips[:8]]
+    assert np.mean(ear.embed(louder) != ear.embed(clips[:8])) < 0.001
+
+
+@needs_reference
+@pytest.mark.usefixtures("as_recorded")
 @pytest.mark.parametrize("layer", CODED)
 def test_codes_are_the_published_layers_in_steps(layer, clips, expected):
     found = CAMPPlus(layer).embed(clips)

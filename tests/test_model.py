@@ -1,213 +1,317 @@
-"""The network is the paper's, and a stack of networks is only a way of writing several."""
+"""A model's folder: what is written is what is read, and what is damaged or hostile is refused."""
+
+import json
+from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
-from torch import nn
+import toy_model
+from hub_server import COMMIT, Hub, use_hub
+from onnx import TensorProto, helper
+from toy_model import CLIP, DIMENSION
 
-from persona.errors import PersonaError
-from persona.model import AGE_HEADS, ARCHITECTURES, BINS, SCALINGS, Network
+from persona.app import voices
+from persona.app.heads import OUTPUTS, Heads, write_heads
+from persona.app.model import Model, load
+from persona.app.predictor import Predictor
+from persona.calibration import tempered
+from persona.errors import AudioError, ModelError
+from persona.network import AGE_HEADS, ARCHITECTURES
 
-DIMENSION = 80
-
-
-def embeddings(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-def parameters(network: Network) -> int:
-    return sum(p.numel() for p in network.parameters()) // network.models
-
-
-def copied(linear: nn.Module, stacked: nn.Module) -> nn.Module:
-    """A PyTorch layer with the weights of the first network of a stacked one."""
-    with torch.no_grad():
-        weight = stacked.weight[0]
-        linear.weight.copy_(weight.T if isinstance(linear, nn.Linear) else weight)
-        linear.bias.copy_(stacked.bias[0].flatten())
-    return linear
+FILES = {"card.json", "heads.onnx", "model.safetensors"}
 
 
-class TestArchitecture:
-    def test_the_fully_connected_network_is_200_128_56_and_three_heads(self):
-        trunk = (80 * 200 + 200) + (200 * 128 + 128) + (128 * 56 + 56)
-        heads = (56 * 6 + 6) + (56 * 2 + 2) + (56 * 1 + 1)
-        assert trunk + heads == 49_665
-        assert parameters(Network(DIMENSION, "fcn", [0])) == 49_665
-
-    def test_the_convolutional_network_has_two_convolutions_that_each_halve_before_the_same(self):
-        convolutions = (1 * 3 * 8 + 8) + (8 * 3 * 16 + 16)
-        flat = 80 // 2 // 2 * 16
-        trunk = (flat * 200 + 200) + (200 * 128 + 128) + (128 * 56 + 56)
-        assert parameters(Network(DIMENSION, "cnn", [0])) == convolutions + trunk + 513
-
-    def test_it_says_the_same_as_plain_pytorch_layers_with_its_weights(self):
-        network = Network(DIMENSION, "cnn", [7])
-        plain = nn.Sequential(
-            copied(nn.Conv1d(1, 8, 3, padding=1), network.convolutions[0]),
-            nn.MaxPool1d(2),
-            nn.ReLU(),
-            copied(nn.Conv1d(8, 16, 3, padding=1), network.convolutions[1]),
-            nn.MaxPool1d(2),
-            nn.ReLU(),
-            nn.Flatten(),
-            copied(nn.Linear(320, 200), network.hidden[0]),
-            nn.ReLU(),
-            copied(nn.Linear(200, 128), network.hidden[1]),
-            nn.ReLU(),
-            copied(nn.Linear(128, 56), network.hidden[2]),
-            nn.ReLU(),
-        )
-        x = embeddings(9, DIMENSION)
-        trunk = plain(x.unsqueeze(1))
-        output = network(x)
-        for head, said in (("emotion", output.emotion), ("gender", output.gender)):
-            layer = getattr(network, head)
-            wanted = copied(nn.Linear(56, said.shape[-1]), layer)(trunk)
-            assert torch.allclose(said[0], wanted, atol=1e-5)
-        years = copied(nn.Linear(56, 1), network.age)(trunk).squeeze(-1)
-        assert torch.allclose(output.age[0], years, atol=1e-5)
-
-    def test_the_first_weights_are_drawn_as_pytorch_draws_them(self):
-        weight = Network(DIMENSION, "fcn", [3]).hidden[0].weight.detach()
-        bound = DIMENSION**-0.5
-        assert weight.abs().max() <= bound
-        assert weight.std().item() == pytest.approx(bound / 3**0.5, rel=0.02)
-
-    @pytest.mark.parametrize("dimension", [4, 5, 6, 7])
-    def test_embeddings_of_any_size_pass_the_convolutions(self, dimension):
-        assert Network(dimension, "cnn", [0])(embeddings(3, dimension)).age.shape == (1, 3)
+@pytest.fixture(autouse=True)
+def registered(monkeypatch):
+    toy_model.register(monkeypatch)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-class TestStack:
-    def test_it_answers_for_every_network_and_clip(self, architecture):
-        said = Network(DIMENSION, architecture, [0, 1, 2])(embeddings(5, DIMENSION))
-        assert said.emotion.shape == (3, 5, 6)
-        assert said.gender.shape == (3, 5, 2)
-        assert said.age.shape == (3, 5)
-
-    def test_each_network_says_what_it_says_alone(self, architecture):
-        x = embeddings(3, 5, DIMENSION)
-        stack = Network(DIMENSION, architecture, [4, 5, 6])(x)
-        for model, seed in enumerate([4, 5, 6]):
-            alone = Network(DIMENSION, architecture, [seed])(x[model])
-            for many, one in zip(stack, alone, strict=True):
-                assert torch.allclose(many[model], one[0], atol=1e-5)
-
-    def test_a_gradient_of_one_network_leaves_the_others_alone(self, architecture):
-        network = Network(DIMENSION, architecture, [0, 1])
-        network(embeddings(5, DIMENSION)).age[0].sum().backward()
-        assert all(p.grad[1].abs().max() == 0 for p in network.parameters() if p.grad is not None)
-        assert network.hidden[0].weight.grad[0].abs().max() > 0
-
-    def test_different_seeds_give_different_networks(self, architecture):
-        first, second = Network(DIMENSION, architecture, [0, 1]).hidden[0].weight
-        assert not torch.equal(first, second)
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return toy_model.model()
 
 
-class TestAnswers:
-    def test_probabilities_add_up_to_one(self):
-        said = Network(DIMENSION, "fcn", [0, 1]).predict(embeddings(5, DIMENSION))
-        assert torch.allclose(said.emotion.sum(-1), torch.ones(2, 5))
-        assert torch.allclose(said.gender.sum(-1), torch.ones(2, 5))
-
-    def test_age_is_told_in_years(self):
-        network = Network(DIMENSION, "fcn", [0])
-        network.standardise(0, embeddings(4, DIMENSION), torch.tensor([20.0, 30, 50, 60]))
-        x = embeddings(5, DIMENSION, seed=1)
-        # Mean 40; squared distances 400, 100, 100, 400: deviation sqrt(250).
-        assert torch.allclose(network.predict(x).age, network(x).age * 250**0.5 + 40, atol=1e-4)
-
-    def test_a_distribution_says_its_expected_age(self):
-        network = Network(DIMENSION, "fcn", [0], "distribution")
-        with torch.no_grad():
-            network.age.weight.zero_()
-            network.age.bias.fill_(-1e4)
-            network.age.bias[..., [3, 5]] = 0  # half 30, half 40 years
-        assert BINS[3] == 30
-        assert network.predict(embeddings(2, DIMENSION)).age.tolist() == [[35.0, 35.0]]
-
-    @pytest.mark.parametrize(("score", "years"), [(-1e4, 15.0), (1e4, 80.0)])
-    def test_ranks_end_at_the_first_and_the_last_bin(self, score, years):
-        network = Network(DIMENSION, "fcn", [0], "ordinal")
-        with torch.no_grad():
-            network.age.weight.zero_()
-            network.age.bias.fill_(score)
-        assert network.predict(embeddings(1, DIMENSION)).age.item() == pytest.approx(years)
-
-    def test_ranks_count_the_thresholds_that_are_passed(self):
-        network = Network(DIMENSION, "fcn", [0], "ordinal")
-        with torch.no_grad():
-            network.age.weight.zero_()
-            network.age.bias.zero_()
-            network.thresholds[..., :4] = 1e4
-            network.thresholds[..., 4:] = -1e4
-        assert network.predict(embeddings(1, DIMENSION)).age.item() == pytest.approx(15 + 4 * 5)
-
-    def test_a_linear_head_reads_the_standardised_input_and_nothing_else(self):
-        network = Network(2, "fcn", [0], "linear")
-        network.standardise(0, torch.tensor([[0.0, 0], [2, 8]]), torch.tensor([30.0, 50]))
-        with torch.no_grad():
-            network.age.weight[:] = torch.tensor([[1.0], [2]])
-            network.age.bias.fill_(0.5)
-        # (3, 4) is (2, 0) deviations from the mean; a year's deviation is 10, the mean 40.
-        assert network.predict(torch.tensor([[3.0, 4]])).age.item() == pytest.approx(40 + 10 * 2.5)
-
-    def test_a_linear_head_says_the_mean_until_it_has_learnt(self):
-        network = Network(DIMENSION, "fcn", [0], "linear")
-        said = network(embeddings(4, DIMENSION)).age
-        assert (said == said[0, 0]).all()
-
-    @pytest.mark.parametrize("head", AGE_HEADS)
-    def test_no_age_head_changes_the_other_tasks(self, head):
-        x = embeddings(4, DIMENSION)
-        usual, other = Network(DIMENSION, "fcn", [0]), Network(DIMENSION, "fcn", [0], head)
-        assert torch.equal(usual(x).emotion, other(x).emotion)
+@pytest.fixture
+def folder(model, tmp_path) -> Path:
+    return model.save(tmp_path / "model")
 
 
-class TestStandardisation:
-    rows = torch.tensor([[0.0, 5], [1, 5], [2, 5], [3, 5], [14, 5]])
-
-    @pytest.mark.parametrize(
-        ("scaling", "location", "scale"),
-        [
-            ("standard", 4.0, float(np.std([0, 1, 2, 3, 14]))),
-            ("none", 0.0, 1.0),
-            ("range", 0.0, 14.0),
-            ("robust", 2.0, 2.0),
-        ],
-    )
-    def test_location_and_scale_come_from_the_given_rows(self, scaling, location, scale):
-        network = Network(2, "fcn", [0, 1])
-        network.standardise(1, self.rows, None, scaling)
-        assert network.mean[1, 0, 0].item() == pytest.approx(location)
-        assert network.scale[1, 0, 0].item() == pytest.approx(scale)
-        assert network.mean[0].abs().max() == 0
-
-    @pytest.mark.parametrize("scaling", SCALINGS)
-    def test_a_dimension_that_never_varies_gives_no_nan(self, scaling):
-        network = Network(2, "fcn", [0])
-        network.standardise(0, self.rows, None, scaling)
-        assert network.scale[0, 0, 1] == 1
-        assert torch.isfinite(network(self.rows).emotion).all()
-
-    def test_the_first_layer_sees_standardised_input(self):
-        network = Network(2, "fcn", [0])
-        network.standardise(0, self.rows, None)
-        scaled = (self.rows - self.rows.mean(0)) / torch.tensor([np.std([0, 1, 2, 3, 14]), 1.0])
-        plain = Network(2, "fcn", [0])
-        assert torch.allclose(network(self.rows).emotion, plain(scaled.float()).emotion, atol=1e-6)
+def edit_card(folder: Path, edit) -> None:
+    card = json.loads((folder / "card.json").read_text())
+    edit(card)
+    (folder / "card.json").write_text(json.dumps(card))
 
 
-@pytest.mark.parametrize(
-    ("make", "named"),
-    [
-        (lambda: Network(8, "rnn", [0]), "'rnn'"),
-        (lambda: Network(8, "fcn", [0], "guess"), "'guess'"),
-        (lambda: Network(8, "fcn", [0]).standardise(0, torch.ones(2, 8), None, "log"), "'log'"),
+class TestHeads:
+    @pytest.mark.parametrize("architecture", ARCHITECTURES)
+    @pytest.mark.parametrize("age_head", AGE_HEADS)
+    def test_answer_as_the_networks_do_on_torch(self, architecture, age_head):
+        ensemble = toy_model.ensemble(architecture, age_head)
+        heads = Heads(write_heads(ensemble, toy_model.space()))
+        x = 3 * toy_model.embeddings(50)  # beyond the limit of the standardised input, too
+        answers, wanted = heads.run(x), ensemble.predict(torch.from_numpy(x))
+        assert answers.emotion == pytest.approx(wanted.emotion.numpy(), abs=1e-3)
+        assert answers.gender == pytest.approx(wanted.gender.numpy(), abs=1e-3)
+        assert answers.age == pytest.approx(wanted.age.numpy(), abs=0.05)
+
+    def test_temper_the_averaged_probabilities(self):
+        ensemble, x = toy_model.ensemble(), toy_model.embeddings(20)
+        answers = Heads(write_heads(ensemble, toy_model.space(), (2.0, 0.5))).run(x)
+        wanted = ensemble.predict(torch.from_numpy(x))
+        assert answers.emotion == pytest.approx(tempered(wanted.emotion.numpy(), 2.0), abs=1e-5)
+        assert answers.gender == pytest.approx(tempered(wanted.gender.numpy(), 0.5), abs=1e-5)
+
+    def test_measure_the_distance_from_the_nearest_speaker(self):
+        space, x = toy_model.space(), toy_model.embeddings(20)
+        found = Heads(write_heads(toy_model.ensemble(), space)).run(x).distance
+        z = (x - space.mean) @ space.projection
+        wanted = np.linalg.norm(z[:, None] - space.speakers, axis=-1).min(axis=1)
+        assert found == pytest.approx(wanted, rel=1e-3)
+
+    def test_answer_one_embedding_as_among_many(self, model):
+        heads, x = Heads(model.heads), toy_model.embeddings(7)
+        many, one = heads.run(x), heads.run(x[3:4])
+        assert one.emotion[0] == pytest.approx(many.emotion[3], abs=1e-6)
+
+    def test_refuse_to_answer_by_what_is_no_number(self, model):
+        with pytest.raises(AudioError, match="no answer is a number"):
+            Heads(model.heads).run(np.full((1, DIMENSION), np.nan, np.float32))
+
+
+def graph(*nodes, initializers=(), outputs=None, inputs=None, **options) -> onnx.ModelProto:
+    """A graph of the right inputs and outputs, unless others are given."""
+    shape = ["batch", DIMENSION]
+    inputs = inputs or [helper.make_tensor_value_info("embeddings", TensorProto.FLOAT, shape)]
+    outputs = outputs or [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *size])
+        for name, size in OUTPUTS.items()
+    ]
+    made = helper.make_graph(list(nodes), "g", inputs, outputs, list(initializers))
+    return helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], **options)
+
+
+def external(name: str) -> TensorProto:
+    tensor = TensorProto(name=name, data_type=TensorProto.FLOAT, dims=[2])
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../../etc/passwd")
+    return tensor
+
+
+def node(operator: str = "Identity", **options):
+    return helper.make_node(operator, ["embeddings"], ["emotion"], **options)
+
+
+def constant(tensor: TensorProto):
+    return helper.make_node("Constant", [], ["emotion"], value=tensor)
+
+
+INNER = helper.make_graph([node()], "inner", [], [])
+HOSTILE = {
+    "reads weights from a file": [
+        graph(initializers=[external("w")]),
+        graph(constant(external("w"))),
     ],
-)
-def test_what_does_not_exist_is_refused_by_name(make, named):
-    with pytest.raises(PersonaError, match=f"There is no .*{named}; choose from .*\\."):
-        make()
+    "uses the operator 'Loop'": [graph(node("Loop", body=INNER))],
+    "uses the operator 'EPContext'": [graph(node("EPContext"))],
+    "uses operators of 'com.microsoft'": [graph(node("Gemm", domain="com.microsoft"))],
+    "a graph within a graph": [graph(node("Identity", body=INNER))],
+    "more than one graph": [
+        graph(node(), functions=[helper.make_function("d", "f", [], [], [], [])])
+    ],
+    "cannot load it": [graph(node("Gemm")), graph()],
+}
+
+
+class TestAHostileGraph:
+    @pytest.mark.parametrize(
+        ("words", "made"), [(words, made) for words, each in HOSTILE.items() for made in each]
+    )
+    def test_is_one_sentence(self, words, made):
+        with pytest.raises(ModelError, match=words) as raised:
+            Heads(made.SerializeToString())
+        assert "\n" not in str(raised.value)
+
+    @pytest.mark.parametrize("content", [b"", b"\xff" * 40, b"PK\x03\x04 a zip archive", b"{}"])
+    def test_that_is_none_is_one_sentence(self, content):
+        with pytest.raises(ModelError, match=r"The graph of the model's heads cannot be used"):
+            Heads(content)
+
+    def test_cut_short_anywhere_is_refused(self, model):
+        for length in np.linspace(1, len(model.heads) - 1, 40).astype(int):
+            with pytest.raises(ModelError):
+                Heads(model.heads[:length])
+
+    def test_with_other_outputs_is_refused(self, model):
+        made = onnx.load_from_string(model.heads)
+        made.graph.output.pop()
+        with pytest.raises(ModelError, match="its outputs have to be emotion, gender, age"):
+            Heads(made.SerializeToString())
+
+    @pytest.mark.parametrize("size", [8, "any"])
+    def test_with_outputs_of_another_shape_is_refused(self, size):
+        outputs = [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", size])
+            for name in OUTPUTS
+        ]
+        nodes = [helper.make_node("Identity", ["embeddings"], [name]) for name in OUTPUTS]
+        with pytest.raises(ModelError, match="emotion has the type"):
+            Heads(graph(*nodes, outputs=outputs).SerializeToString())
+
+
+class TestAFolder:
+    def test_holds_the_card_the_heads_and_the_weights_and_gives_the_same_model(self, model, folder):
+        assert {file.name for file in folder.iterdir()} == FILES
+        again = load(folder)
+        assert (again.heads, again.weights) == (model.heads, model.weights)
+        predicted = Predictor(again).predict(CLIP)
+        assert predicted.to_dict() == Predictor(model).predict(CLIP).to_dict()
+
+    def test_gives_networks_to_train_further(self, folder):
+        x = torch.from_numpy(toy_model.embeddings(5))
+        wanted = toy_model.ensemble().predict(x).emotion
+        assert torch.allclose(load(folder).networks().predict(x).emotion, wanted, atol=1e-6)
+
+    @pytest.mark.parametrize("name", ["heads.onnx", "model.safetensors"])
+    def test_with_a_flipped_bit_is_refused(self, folder, name):
+        damaged = bytearray((folder / name).read_bytes())
+        damaged[-1] ^= 1
+        (folder / name).write_bytes(damaged)
+        with pytest.raises(ModelError, match=f"{name} is damaged"):
+            load(folder)
+
+    @pytest.mark.parametrize("name", ["heads.onnx", "model.safetensors"])
+    def test_that_lacks_a_file_is_refused(self, folder, name):
+        (folder / name).unlink()
+        with pytest.raises(ModelError, match=f"{name} cannot be read"):
+            load(folder)
+
+    def test_without_a_model_says_how_to_make_one(self, tmp_path):
+        with pytest.raises(ModelError, match="persona train"):
+            load(tmp_path)
+
+    def test_whose_weights_are_of_another_network_cannot_be_trained_further(self, folder):
+        edit_card(folder, lambda card: card["network"].update(dimension=7))
+        with pytest.raises(ModelError, match="does not fit"):
+            load(folder).networks()
+
+    @pytest.mark.parametrize("name", ["no such/folder/here", "../x", "a/..", "/nowhere", "a/../b"])
+    def test_that_is_neither_here_nor_a_name_on_the_hub_is_refused(self, name):
+        with pytest.raises(ModelError, match="There is no model"):
+            load(name)
+
+
+EDITS = {
+    "limits is missing": lambda card: card.pop("limits"),
+    "network.hidden is missing": lambda card: card["network"].pop("hidden"),
+    "colour is unknown": lambda card: card.update(colour="red"),
+    "age_interval.level has to be a finite number": lambda card: card["age_interval"].update(
+        level="much"
+    ),
+    "NaN is no number": lambda card: card["distances"].append(float("nan")),
+    "representations has to be a list": lambda card: card.update(representations={}),
+    "network.networks has to be of type int": lambda card: card["network"].update(networks=True),
+    r"representations\[\] has to be of type dict": lambda card: card.update(representations=["x"]),
+    "age_interval.ages has to rise": lambda card: card["age_interval"].update(ages=[60, 20]),
+    "cannot be negative": lambda card: card["age_interval"].update(below=[-1, 20]),
+    "distances have to rise": lambda card: card.update(distances=[1, 0]),
+    r"trust\.numbers is missing": lambda card: card.update(
+        trust={"mean": [0], "scale": [1], "weights": [1], "intercept": 0, "of": "x"}
+    ),
+}
+
+
+class TestACard:
+    @pytest.mark.parametrize("words", EDITS)
+    def test_that_states_other_things_is_one_sentence_naming_the_key(self, folder, words):
+        edit_card(folder, EDITS[words])
+        with pytest.raises(ModelError, match=words) as raised:
+            load(folder)
+        assert "\n" not in str(raised.value) and str(raised.value).endswith(".")
+
+    @pytest.mark.parametrize("content", ["", "[]", "{}", "{", '{"format": 2}', "[" * 100_000])
+    def test_that_is_none_is_refused(self, tmp_path, content):
+        (tmp_path / "card.json").write_text(content)
+        with pytest.raises(ModelError, match="is not the card of a model"):
+            load(tmp_path)
+
+    def test_of_another_format_is_refused(self, tmp_path):
+        (tmp_path / "card.json").write_text('{"format": 1}')
+        with pytest.raises(ModelError, match="has format 1, this version reads format 2"):
+            load(tmp_path)
+
+    def test_cannot_name_a_representation_that_is_not_in_the_registry(self, folder):
+        edit_card(folder, lambda card: card.update(representations=[{"representation": "../x"}]))
+        with pytest.raises(Exception, match="There is no representation"):
+            Predictor.load(folder)
+
+
+class TestSharing:
+    @pytest.fixture
+    def hub(self, model, tmp_path, nothing_cached, monkeypatch):
+        model.save(tmp_path / "published" / "someone" / "persona")
+        with Hub(tmp_path / "published") as running:
+            use_hub(running.endpoint, monkeypatch)
+            yield running
+
+    def test_a_name_on_the_hub_is_downloaded_at_one_commit(self, model, hub):
+        assert load("someone/persona").heads == model.heads
+        assert f"GET /someone/persona/resolve/{COMMIT}/model.safetensors" in hub.asked
+
+    def test_what_was_downloaded_serves_where_there_is_no_network(self, hub, monkeypatch):
+        load("someone/persona")
+        use_hub("http://127.0.0.1:9", monkeypatch)
+        assert load("someone/persona").card["name"] == "toy"
+
+    def test_a_name_the_hub_does_not_know_is_one_sentence(self, hub):
+        with pytest.raises(ModelError, match="has no model someone/else"):
+            load("someone/else")
+
+    def test_a_revision_the_hub_does_not_know_is_one_sentence(self, hub):
+        with pytest.raises(ModelError, match="no revision v9 of someone/persona"):
+            load("someone/persona", revision="v9")
+
+    @pytest.mark.parametrize("revision", ["../main", "/etc", "a..b"])
+    def test_a_revision_that_is_a_path_is_refused(self, revision):
+        with pytest.raises(ModelError, match="is not a revision"):
+            load("someone/persona", revision=revision)
+
+    def test_a_model_is_pushed_whole(self, model, monkeypatch):
+        pushed = {}
+
+        class Api:
+            def create_repo(self, name, **options):
+                pushed.update(name=name, **options)
+                return f"https://hub/{name}"
+
+            def upload_folder(self, *, repo_id, folder_path):
+                pushed["files"] = {p.name for p in Path(folder_path).iterdir()}
+
+        monkeypatch.setattr("huggingface_hub.HfApi", Api)
+        assert model.push_to_hub("someone/persona", private=True) == "https://hub/someone/persona"
+        assert pushed == {
+            "name": "someone/persona", "private": True, "exist_ok": True, "files": FILES,
+        }  # fmt: skip
+
+
+class TestVoices:
+    """Four speakers far apart in one dimension, close in another, where clips spread."""
+
+    x = np.array([[100 * s, d] for s in range(4) for d in (-1.0, 0, 1)], np.float32)
+    speakers = np.repeat(np.arange(4), 3)
+
+    def test_stand_where_their_clips_are(self):
+        space = voices.fit(self.x, self.speakers)
+        z = (self.x - space.mean) @ space.projection
+        distance = np.linalg.norm(z[:, None] - space.speakers, axis=-1)
+        assert distance.argmin(axis=1).tolist() == self.speakers.tolist()
+
+    def test_unseen_ones_are_farther_than_those_trained_on(self):
+        space = voices.fit(self.x, self.speakers)
+        z = (self.x - space.mean) @ space.projection
+        own = np.linalg.norm(z - space.speakers[self.speakers], axis=-1)
+        percentiles = voices.unseen(self.x, self.speakers, space)
+        assert percentiles.shape == (voices.PERCENTILES,)
+        assert (np.diff(percentiles) >= 0).all()
+        assert percentiles[0] > own.max()

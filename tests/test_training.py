@@ -1,203 +1,216 @@
-"""Training: nothing leaks, nothing is left to chance, and a killed run goes on."""
+"""Training: what is there is learnt, nothing leaks, and nothing is left to chance."""
 
-import dataclasses
-import warnings
+from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
+import toys
 
-from persona import corpora, folds, predictions, training
-from persona.corpora import EMOTIONS, GENDERS
+from persona import folds, training
 from persona.errors import PersonaError
-from persona.losses import losses
-from persona.model import Network
-from persona.predictions import Configuration
-from persona.training import Fit, Settings, Targets, fit, predict_each
+from persona.losses import Targets, losses
+from persona.network import AGE_HEADS, ARCHITECTURES, Network
+from persona.training import Settings, fit, fit_ensemble
 
-SETTINGS = Settings(epochs=4, steps=8)
-CLIPS, SPEAKERS, DIMENSION = 240, 20, 12
-
-
-@pytest.fixture(scope="module")
-def clips() -> pd.DataFrame:
-    """Twelve clips of each of twenty speakers, as far as folds and targets look at them."""
-    rng = np.random.default_rng(0)
-    speaker = np.repeat(np.arange(SPEAKERS), CLIPS // SPEAKERS)
-    return pd.DataFrame(
-        {
-            "speaker": speaker,
-            "gender": np.array(GENDERS)[speaker % 2],
-            "age": rng.integers(20, 70, SPEAKERS)[speaker],
-            "emotion": np.array(EMOTIONS)[np.arange(CLIPS) % 6],
-        }
-    )
+SETTINGS = Settings(epochs=4, batch_size=32)
+CLIPS = toys.clips(20, 12)
+TARGETS = Targets.of(CLIPS)
+EMBEDDINGS = torch.from_numpy(toys.embeddings(CLIPS))
+SPLIT = folds.split(CLIPS, "speaker-disjoint", 0)[0]
+ROWS = SPLIT.train, SPLIT.validation
 
 
-@pytest.fixture(scope="module")
-def targets(clips) -> Targets:
-    return Targets.of(clips)
+def same(first: Network, second: Network) -> bool:
+    pairs = zip(first.state_dict().values(), second.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
 
 
-@pytest.fixture(scope="module")
-def embeddings(targets) -> torch.Tensor:
-    """Noise that carries emotion in six dimensions, gender in one and age in another."""
-    noise = torch.randn(CLIPS, DIMENSION, generator=torch.Generator().manual_seed(0))
-    signal = torch.zeros(CLIPS, DIMENSION)
-    signal[:, :6] = 3 * torch.nn.functional.one_hot(targets.emotion, 6)
-    signal[:, 6] = 4.0 * targets.gender
-    signal[:, 7] = targets.age / 5
-    return noise + signal
+@pytest.fixture
+def updates(monkeypatch) -> list[torch.Tensor]:
+    """Rows of every batch that is trained or watched, in order."""
+    seen: list[torch.Tensor] = []
+    original = training._batch_losses
+
+    def watched(network, embeddings, targets, rows, settings):
+        seen.append(rows)
+        return original(network, embeddings, targets, rows, settings)
+
+    monkeypatch.setattr(training, "_batch_losses", watched)
+    return seen
 
 
-@pytest.fixture(scope="module")
-def split(clips) -> folds.Split:
-    return folds.split(clips, "speaker-disjoint", 0)[0]
-
-
-def weights(network: Network) -> dict[str, torch.Tensor]:
-    return {name: tensor.clone() for name, tensor in network.state_dict().items()}
-
-
-def same(first: Network, second: Network, model: int = 0) -> bool:
-    """Whether network `model` of the second stack is the only one of the first."""
-    pairs = zip(weights(first).values(), weights(second).values(), strict=True)
-    return all(torch.allclose(a[0], b[model], atol=1e-5) for a, b in pairs)
-
-
-def accuracy(embeddings, targets, split, shuffled=False) -> float:
-    """Of emotion, on the test rows, after training on labels that may be shuffled."""
-    if shuffled:
-        order = torch.randperm(CLIPS, generator=torch.Generator().manual_seed(1))
-        targets = Targets(*(labels[order] for labels in targets))
-    job = Fit(split.train, split.validation, 0)
-    network, _ = fit(embeddings, targets, [job], "fcn", Settings(epochs=10, steps=20))
-    (said,) = predict_each(network, embeddings, [split.test])
-    return float((said.emotion.argmax(-1) == targets.emotion[split.test]).float().mean())
+def accuracy(targets: Targets) -> float:
+    """Of emotion, on the test rows."""
+    network, _ = fit(EMBEDDINGS, targets, *ROWS, 0, settings=Settings(epochs=12, batch_size=8))
+    predicted = network.predict(EMBEDDINGS[SPLIT.test])
+    return float((predicted.emotion.argmax(-1) == targets.emotion[SPLIT.test]).float().mean())
 
 
 class TestLearning:
-    def test_what_the_embedding_carries_is_learnt(self, embeddings, targets, split):
-        assert accuracy(embeddings, targets, split) > 0.8
+    def test_what_the_embedding_carries_is_learnt(self):
+        assert accuracy(TARGETS) > 0.8
 
-    def test_shuffled_labels_are_not(self, embeddings, targets, split):
-        assert accuracy(embeddings, targets, split, shuffled=True) < 0.35
+    def test_shuffled_labels_are_not(self):
+        order = torch.randperm(len(CLIPS), generator=torch.Generator().manual_seed(1))
+        assert accuracy(TARGETS.at(order)) < 0.35
 
-    @pytest.mark.parametrize("head", ["number", "linear", "distribution", "ordinal"])
-    def test_every_age_head_learns_age(self, embeddings, targets, split, head):
-        job = Fit(split.train, split.validation, 0, weights=(0, 0, 1))
-        settings = Settings(epochs=40, steps=20, learning_rate=5e-3, patience=40)
-        network, _ = fit(embeddings, targets, [job], "fcn", settings, age_head=head)
-        (said,) = predict_each(network, embeddings, [split.test])
-        error = (said.age - targets.age[split.test]).abs().mean()
-        constant = (targets.age[split.train].mean() - targets.age[split.test]).abs().mean()
-        assert error < 0.7 * constant
+    @pytest.mark.parametrize("head", AGE_HEADS)
+    def test_every_age_head_learns_age(self, head):
+        settings = Settings(
+            epochs=25, batch_size=16, learning_rate=5e-3, patience=25, age_head=head,
+            weights=(0, 0, 1),
+        )  # fmt: skip
+        network, _ = fit(EMBEDDINGS, TARGETS, *ROWS, 0, settings=settings)
+        true = TARGETS.age[SPLIT.test]
+        error = (network.predict(EMBEDDINGS[SPLIT.test]).age - true).abs().mean()
+        assert error < 0.7 * (TARGETS.age[SPLIT.train].mean() - true).abs().mean()
 
     @pytest.mark.parametrize("weighing", ["fixed", "uncertainty", "gradnorm"])
-    def test_a_task_without_weight_leaves_its_head_untouched(
-        self, embeddings, targets, split, weighing
-    ):
-        job = Fit(split.train, split.validation, 5, weights=(1, 0, 1), weighing=weighing)
-        network, _ = fit(embeddings, targets, [job], "fcn", SETTINGS)
-        fresh = Network(DIMENSION, "fcn", [5])
+    def test_a_task_without_weight_leaves_its_head_untouched(self, weighing):
+        settings = replace(SETTINGS, weights=(1, 0, 1), weighing=weighing)
+        network, _ = fit(EMBEDDINGS, TARGETS, *ROWS, 5, settings=settings)
+        with torch.random.fork_rng():
+            torch.manual_seed(5)
+            fresh = Network(toys.DIMENSION)
         assert torch.equal(network.gender.weight, fresh.gender.weight)
         assert not torch.equal(network.emotion.weight, fresh.emotion.weight)
-        assert not torch.equal(network.age.weight, fresh.age.weight)
+        assert not torch.equal(network.age.linear.weight, fresh.age.linear.weight)
 
-    def test_dead_dimensions_give_no_nan(self, embeddings, targets, split):
-        dead = torch.cat([embeddings, torch.zeros(CLIPS, 3), torch.full((CLIPS, 1), 7.0)], dim=1)
-        job = Fit(split.train, split.validation, 0)
-        network, history = fit(dead, targets, [job], "cnn", SETTINGS)
+    def test_dead_dimensions_give_no_nan(self):
+        n = len(CLIPS)
+        dead = torch.cat([EMBEDDINGS, torch.zeros(n, 3), torch.full((n, 1), 7.0)], dim=1)
+        network, history = fit(dead, TARGETS, *ROWS, 0, "cnn", SETTINGS)
         assert np.isfinite(history.validation).all()
         assert torch.isfinite(network.predict(dead).age).all()
 
+    def test_missing_labels_do_not_hurt(self):
+        """A third of each label is missing, every age among the validation rows."""
+        table = CLIPS.astype({"age": float, "emotion": object, "gender": object})
+        for number, task in enumerate(("emotion", "gender", "age")):
+            table.loc[np.arange(len(table)) % 3 == number, task] = None
+        table.loc[SPLIT.validation, "age"] = None
+        partly = Targets.of(table)
+        network, history = fit(EMBEDDINGS, partly, *ROWS, 0, settings=Settings(batch_size=8))
+        assert np.isfinite(history.validation).all()
+        known = table["age"].iloc[SPLIT.train].dropna().to_numpy(float)
+        assert network.age.mean.item() == pytest.approx(known.mean(), rel=1e-5)
+        predicted = network.predict(EMBEDDINGS[SPLIT.test])
+        right = predicted.emotion.argmax(-1) == TARGETS.emotion[SPLIT.test]
+        assert right.float().mean() > 0.7
+
+    def test_a_rate_that_is_too_high_is_one_sentence(self):
+        settings = replace(SETTINGS, learning_rate=1e30)
+        with pytest.raises(PersonaError, match=r"diverged in epoch \d: lower learning_rate\."):
+            fit(EMBEDDINGS, TARGETS, *ROWS, 0, settings=settings)
+
 
 class TestIndependence:
-    def test_nothing_of_the_test_rows_reaches_training(self, embeddings, targets, split):
-        wild = Targets(*(labels.clone() for labels in targets))
-        other = embeddings.clone()
-        other[split.test] = 1e6
-        wild.emotion[split.test], wild.gender[split.test], wild.age[split.test] = 0, 1, -1e6
-        job = Fit(split.train, split.validation, 0)
-        first, _ = fit(embeddings, targets, [job], "fcn", SETTINGS)
-        second, _ = fit(other, wild, [job], "fcn", SETTINGS)
-        for a, b in zip(weights(first).values(), weights(second).values(), strict=True):
-            assert torch.equal(a, b)
-
-    def test_validation_rows_choose_the_epoch_and_nothing_else(self, embeddings, targets, split):
-        other = embeddings.clone()
-        other[split.validation] = 1e6
-        one_epoch = dataclasses.replace(SETTINGS, epochs=1)
-        job = Fit(split.train, split.validation, 0)
-        first, _ = fit(embeddings, targets, [job], "fcn", one_epoch)
-        second, _ = fit(other, targets, [job], "fcn", one_epoch)
+    def test_nothing_of_the_test_rows_reaches_training(self):
+        wild, other = Targets(*(labels.clone() for labels in TARGETS)), EMBEDDINGS.clone()
+        other[SPLIT.test] = 1e6
+        wild.emotion[SPLIT.test], wild.gender[SPLIT.test], wild.age[SPLIT.test] = 0, 1, -1e6
+        first, _ = fit(EMBEDDINGS, TARGETS, *ROWS, 0, settings=SETTINGS)
+        second, _ = fit(other, wild, *ROWS, 0, settings=SETTINGS)
         assert same(first, second)
 
-    def test_the_same_seed_gives_the_same_network_and_another_seed_another(
-        self, embeddings, targets, split
-    ):
+    def test_validation_rows_choose_the_epoch_and_nothing_else(self):
+        other = EMBEDDINGS.clone()
+        other[SPLIT.validation] = 1e6
+        one_epoch = replace(SETTINGS, epochs=1)
+        first, _ = fit(EMBEDDINGS, TARGETS, *ROWS, 0, settings=one_epoch)
+        second, _ = fit(other, TARGETS, *ROWS, 0, settings=one_epoch)
+        assert same(first, second)
+
+    @pytest.mark.parametrize("architecture", ARCHITECTURES)
+    @pytest.mark.parametrize("dropout", [0.0, 0.3])
+    def test_a_seed_repeats_itself_and_another_differs(self, architecture, dropout):
+        settings = replace(SETTINGS, dropout=dropout)
         first, again, other = (
-            fit(embeddings, targets, [Fit(split.train, split.validation, seed)], "cnn", SETTINGS)[0]
-            for seed in (3, 3, 4)
+            fit(EMBEDDINGS, TARGETS, *ROWS, seed, architecture, settings)[0] for seed in (3, 3, 4)
         )
-        assert torch.equal(first.hidden[0].weight, again.hidden[0].weight)
-        assert not torch.allclose(first.hidden[0].weight, other.hidden[0].weight)
+        assert same(first, again)
+        assert not torch.allclose(first.last_shared, other.last_shared)
 
-    @pytest.mark.parametrize("architecture", ["fcn", "cnn"])
-    def test_a_network_does_not_depend_on_its_neighbours(
-        self, embeddings, targets, clips, architecture
-    ):
-        parts = folds.split(clips, "speaker-disjoint", 1)
-        jobs = [
-            Fit(parts[0].train, parts[0].validation, 1),
-            Fit(parts[1].train[:50], parts[1].validation[:3], 2, "literal", (1, 0, 1)),
-            Fit(parts[2].train, parts[2].validation, 3, weighing="uncertainty"),
-            Fit(parts[3].train[::2], parts[3].validation, 4, weighing="gradnorm", scaling="robust"),
-        ]
-        stack, together = fit(embeddings, targets, jobs, architecture, SETTINGS)
-        for model, job in enumerate(jobs):
-            single, alone = fit(embeddings, targets, [job], architecture, SETTINGS)
-            assert same(single, stack, model)
-            for one, many in zip(alone.train, together.train, strict=False):
-                assert np.allclose(one[0], many[model], rtol=1e-4)
+    def test_the_surrounding_random_numbers_are_left_alone_and_do_not_matter(self):
+        torch.manual_seed(1)
+        wanted = torch.rand(3)
+        torch.manual_seed(1)
+        first, _ = fit(EMBEDDINGS, TARGETS, *ROWS, 0, settings=replace(SETTINGS, dropout=0.2))
+        assert torch.equal(torch.rand(3), wanted)
+        again, _ = fit(EMBEDDINGS, TARGETS, *ROWS, 0, settings=replace(SETTINGS, dropout=0.2))
+        assert same(first, again)
 
-    def test_an_epoch_sees_every_training_row_once(self, monkeypatch, targets, embeddings):
-        seen = []
-        original = training._task_losses
+    def test_the_embeddings_and_labels_are_left_alone(self):
+        x, labels = EMBEDDINGS.clone(), Targets(*(part.clone() for part in TARGETS))
+        fit(x, labels, *ROWS, 0, settings=SETTINGS)
+        assert torch.equal(x, EMBEDDINGS)
+        assert all(torch.equal(a, b) for a, b in zip(labels, TARGETS, strict=True))
 
-        def watched(network, embeddings, targets, batch):
-            seen.append(batch.rows[batch.share > 0])
-            return original(network, embeddings, targets, batch)
+    @pytest.mark.parametrize("unit", training.AGE_UNITS)
+    def test_scales_come_from_training_rows_only(self, unit):
+        settings = replace(SETTINGS, age_unit=unit, epochs=1)
+        network, _ = fit(EMBEDDINGS, TARGETS, *ROWS, 0, settings=settings)
+        known = EMBEDDINGS[SPLIT.train].numpy()
+        assert np.allclose(network.input.mean, known.mean(axis=0), atol=1e-5)
+        assert np.allclose(network.input.scale, known.std(axis=0), atol=1e-5)
+        ages = TARGETS.age[SPLIT.train].numpy()
+        wanted = (ages.mean(), ages.std()) if unit == "deviation" else (0, 1)
+        assert (network.age.mean.item(), network.age.scale.item()) == pytest.approx(wanted)
 
-        monkeypatch.setattr(training, "_task_losses", watched)
-        job = Fit(np.arange(100, 173), np.arange(20), 0)
-        fit(embeddings, targets, [job], "fcn", Settings(epochs=1, steps=10))
-        assert sorted(torch.cat(seen[:10]).tolist()) == list(range(100, 173))
-        assert sorted(torch.cat(seen[10:]).tolist()) == list(range(20))
+    def test_reference_rows_set_the_scales_in_place_of_the_training_rows(self):
+        some = SPLIT.train[:40]
+        network, _ = fit(EMBEDDINGS, TARGETS, *ROWS, 0, settings=SETTINGS, reference=some)
+        assert np.allclose(network.input.mean, EMBEDDINGS[some].mean(dim=0), atol=1e-5)
 
 
-class TestRecipes:
-    def test_literal_keeps_years_and_balanced_takes_training_rows_only(
-        self, embeddings, targets, split
-    ):
-        jobs = [Fit(split.train, split.validation, 0, recipe) for recipe in training.RECIPES]
-        network, _ = fit(embeddings, targets, jobs, "fcn", SETTINGS)
-        known = targets.age[split.train].numpy()
-        assert training.RECIPES == ("literal", "balanced")
-        assert (network.age_mean[0].item(), network.age_scale[0].item()) == (0, 1)
-        assert network.age_mean[1].item() == pytest.approx(known.mean(), rel=1e-5)
-        assert network.age_scale[1].item() == pytest.approx(known.std(), rel=1e-5)
+class TestBatches:
+    def test_the_size_is_fixed_and_the_number_of_updates_follows(self, updates):
+        rows = np.arange(100, 180)
+        fit(EMBEDDINGS, TARGETS, rows, rows[:0], 0, settings=Settings(epochs=3, batch_size=64))
+        assert [len(batch) for batch in updates] == [64, 16] * 3
 
-    @pytest.mark.parametrize("recipe", training.RECIPES)
-    def test_the_input_is_standardised_with_training_rows_only(
-        self, embeddings, targets, split, recipe
-    ):
-        job = Fit(split.train, split.validation, 0, recipe)
-        network, _ = fit(embeddings, targets, [job], "fcn", SETTINGS)
-        known = embeddings[split.train].numpy()
-        assert np.allclose(network.mean[0, 0], known.mean(axis=0), atol=1e-5)
-        assert np.allclose(network.scale[0, 0], known.std(axis=0), atol=1e-5)
+    @pytest.mark.parametrize(("clips", "sizes"), [(64, [64]), (65, [64, 1]), (1, [1])])
+    def test_no_batch_is_empty(self, updates, clips, sizes):
+        rows = np.arange(clips)
+        fit(EMBEDDINGS, TARGETS, rows, rows[:0], 0, settings=Settings(epochs=1))
+        assert [len(batch) for batch in updates] == sizes
+
+    def test_an_epoch_sees_every_training_row_once_in_an_order_of_its_own(self, updates):
+        train, validation = np.arange(100, 173), np.arange(20)
+        settings = Settings(epochs=2, batch_size=10)
+        fit(EMBEDDINGS, TARGETS, train, validation, 0, settings=settings)
+        first, second = torch.cat(updates[:8]), torch.cat(updates[9:17])
+        assert sorted(first.tolist()) == sorted(second.tolist()) == list(range(100, 173))
+        assert first.tolist() != second.tolist()
+        assert updates[8].tolist() == list(range(20))
+
+
+class TestValidation:
+    @pytest.mark.parametrize("architecture", ARCHITECTURES)
+    @pytest.mark.parametrize("rows", [0, 1, 2, 37])
+    def test_it_may_be_empty_tiny_or_of_any_size(self, architecture, rows):
+        network, history = fit(
+            EMBEDDINGS, TARGETS, SPLIT.train, SPLIT.test[:rows], 0, architecture, SETTINGS
+        )
+        assert len(history.validation) == (len(history.training) if rows else 0)
+        if not rows:
+            assert history.best_epoch == SETTINGS.epochs - 1
+        assert torch.isfinite(network.predict(EMBEDDINGS).age).all()
+
+    def test_with_no_patience_validation_rows_are_trained_on(self, updates):
+        settings = replace(SETTINGS, patience=0, epochs=2)
+        network, history = fit(EMBEDDINGS, TARGETS, *ROWS, 0, settings=settings)
+        everything = np.concatenate(ROWS)
+        half = len(updates) // 2
+        assert sorted(torch.cat(updates[:half]).tolist()) == sorted(everything)
+        assert history.validation == [] and history.best_epoch == 1
+        known = EMBEDDINGS[everything].numpy()
+        assert np.allclose(network.input.mean, known.mean(axis=0), atol=1e-5)
+
+    def test_nothing_to_train_on_is_one_sentence(self):
+        with pytest.raises(PersonaError, match="no clip to train on: choose more speakers"):
+            fit(EMBEDDINGS, TARGETS, np.arange(0), np.arange(5), 0, settings=SETTINGS)
 
 
 def stopped_at(totals: np.ndarray, patience: int) -> int:
@@ -212,131 +225,157 @@ def stopped_at(totals: np.ndarray, patience: int) -> int:
 
 
 class TestEarlyStopping:
-    @pytest.fixture(scope="class")
-    def run(self, embeddings, targets, split):
-        """Ten networks whose validation loss zigzags: a high rate, and one epoch of patience."""
-        jobs = [Fit(split.train, split.validation, seed) for seed in range(10)]
-        settings = Settings(epochs=12, steps=8, learning_rate=0.03, decay=1.0, patience=1)
-        return (jobs, *fit(embeddings, targets, jobs, "fcn", settings))
+    ZIGZAG = Settings(epochs=12, batch_size=16, learning_rate=0.03, decay=1.0, patience=1)
+
+    @pytest.fixture(scope="class", params=range(6))
+    def run(self, request):
+        """A network whose validation loss zigzags, and the same one trained to the end."""
+        long = replace(self.ZIGZAG, patience=12)
+        return (
+            *fit(EMBEDDINGS, TARGETS, *ROWS, request.param, settings=self.ZIGZAG),
+            fit(EMBEDDINGS, TARGETS, *ROWS, request.param, settings=long)[1],
+        )
 
     def test_the_best_epoch_before_the_pause_is_kept(self, run):
-        totals = np.array(run[2].validation).sum(axis=-1).T
-        assert run[2].best_epoch.tolist() == [stopped_at(each, 1) for each in totals]
+        totals = np.array(run[2].validation).sum(axis=-1)
+        best = stopped_at(totals, 1)
+        assert run[1].best_epoch == best
+        assert len(run[1].validation) == min(best + 2, 12)
 
-    def test_a_stopped_network_is_not_resumed_when_it_would_get_better_later(self, run):
-        totals = np.array(run[2].validation).sum(axis=-1).T
-        kept = totals[np.arange(10), run[2].best_epoch]
-        assert (totals.min(axis=1) < kept).any(), "no network of this run got better later"
-
-    def test_the_weights_are_those_of_the_best_epoch(self, run, embeddings, targets):
-        jobs, network, history = run
-        rows = jobs[0].validation
-        wanted = Targets(*(labels[rows].expand(10, -1) for labels in targets))
+    def test_the_weights_are_those_of_the_best_epoch(self, run):
+        network, history, _ = run
+        rows = torch.from_numpy(SPLIT.validation)
         with torch.inference_mode():
-            now = losses(network(embeddings[rows]), wanted, network).mean(dim=1)
-        kept = np.array(history.validation)[history.best_epoch, np.arange(10)]
-        assert np.allclose(now, kept, rtol=1e-4)
+            now = losses(network(EMBEDDINGS[rows]), TARGETS.at(rows), network).mean(dim=0)
+        assert np.allclose(now, history.validation[history.best_epoch], rtol=1e-4)
 
-    def test_it_watches_the_losses_it_is_told_to(self, embeddings, targets, split):
-        jobs = [
-            Fit(split.train, split.validation, 0, watched=watched)
-            for watched in ((1.0, 0.0, 0.0), (0.0, 0.0, 1.0), None)
-        ]
-        settings = Settings(epochs=12, steps=8, learning_rate=0.03, patience=12)
-        _, history = fit(embeddings, targets, jobs, "fcn", settings)
-        emotion, age, both = np.moveaxis(np.array(history.validation), 1, 0)
-        best = [emotion[:, 0].argmin(), age[:, 2].argmin(), both.sum(axis=1).argmin()]
-        assert history.best_epoch.tolist() == best
+    def test_it_watches_the_losses_it_is_told_to(self):
+        best = []
+        for watched in ((1.0, 0.0, 0.0), (0.0, 0.0, 1.0), None):
+            settings = replace(self.ZIGZAG, watched=watched, patience=12)
+            _, history = fit(EMBEDDINGS, TARGETS, *ROWS, 0, settings=settings)
+            each = np.array(history.validation)
+            wanted = each @ np.array(watched or (1, 1, 1))
+            assert history.best_epoch == wanted.argmin()
+            best.append(history.best_epoch)
         assert len(set(best)) > 1
 
-    def test_training_ends_when_every_network_has_stopped(self, run):
-        epochs = len(run[2].validation)
-        assert epochs < 12 or max(run[2].best_epoch) >= 10
+
+class TestSchedules:
+    def rates(self, monkeypatch, settings: Settings) -> list[float]:
+        """The learning rate of every update."""
+        seen: list[float] = []
+        step = torch.optim.AdamW.step
+
+        def watched(self, *arguments, **options):
+            seen.append(self.param_groups[0]["lr"])
+            return step(self, *arguments, **options)
+
+        monkeypatch.setattr(torch.optim.AdamW, "step", watched)
+        rows = np.arange(80)
+        fit(EMBEDDINGS, TARGETS, rows, rows[:0], 0, settings=settings)
+        return seen
+
+    def test_decay_multiplies_the_rate_after_every_epoch(self, monkeypatch):
+        settings = Settings(epochs=3, decay=0.5, learning_rate=0.01)
+        assert self.rates(monkeypatch, settings) == pytest.approx([0.01] * 2 + [0.005] * 2
+                                                                  + [0.0025] * 2)  # fmt: skip
+
+    def test_one_cycle_rises_for_a_tenth_and_falls_to_nothing(self, monkeypatch):
+        settings = Settings(epochs=20, batch_size=16, schedule="one-cycle", learning_rate=0.01)
+        rates = self.rates(monkeypatch, settings)
+        assert len(rates) == 100
+        assert max(rates) == pytest.approx(0.01)
+        assert 8 <= int(np.argmax(rates)) <= 10
+        assert rates[0] < 0.0005 and rates[-1] < 1e-5
+        assert np.all(np.diff(rates[10:]) < 0)
+
+    @pytest.mark.parametrize("epochs", [1, 5, 6])
+    def test_a_cycle_may_be_short(self, monkeypatch, epochs):
+        """Ten updates, too, at which PyTorch's own cycle divides by zero."""
+        settings = Settings(epochs=epochs, schedule="one-cycle")
+        assert len(self.rates(monkeypatch, settings)) == 2 * epochs
+
+    def test_a_cycle_learns(self):
+        settings = Settings(epochs=12, batch_size=8, schedule="one-cycle", patience=0)
+        network, _ = fit(EMBEDDINGS, TARGETS, *ROWS, 0, settings=settings)
+        right = network.predict(EMBEDDINGS[SPLIT.test]).emotion.argmax(-1)
+        assert (right == TARGETS.emotion[SPLIT.test]).float().mean() > 0.8
+
+    def test_weight_decay_shrinks_weights(self):
+        long = [
+            fit(EMBEDDINGS, TARGETS, *ROWS, 0, settings=replace(SETTINGS, weight_decay=decay))[0]
+            for decay in (0.0, 5.0)
+        ]
+        assert long[1].last_shared.norm() < 0.95 * long[0].last_shared.norm()
 
 
-class TestCrossValidation:
-    CONFIGURATIONS = predictions.grid(["mfcc"], ["fcn"], folds.PROTOCOLS, ["balanced"])
-    BRIEF = Settings(epochs=1, steps=2)
+class TestEnsembles:
+    def test_its_networks_are_those_of_their_seeds(self):
+        settings = replace(SETTINGS, networks=3)
+        ensemble, histories = fit_ensemble(EMBEDDINGS, TARGETS, *ROWS, 7, settings=settings)
+        assert len(ensemble.networks) == len(histories) == 3
+        for number, network in enumerate(ensemble.networks):
+            alone, _ = fit(EMBEDDINGS, TARGETS, *ROWS, 700 + number, settings=SETTINGS)
+            assert same(network, alone)
 
-    @pytest.fixture(scope="class")
-    def folder(self, tmp_path_factory):
-        folder = tmp_path_factory.mktemp("predictions")
-        training.cross_validate(self.CONFIGURATIONS, folder, (0, 1), self.BRIEF)
-        return folder
-
-    def test_every_clip_is_predicted_once_per_seed(self, folder):
-        names = sorted(corpora.clips()["clip"])
-        for configuration in self.CONFIGURATIONS:
-            rows = predictions.read([configuration], folder)
-            for _, of_seed in rows.groupby("seed"):
-                assert sorted(of_seed["clip"]) == names
-            assert sorted(rows["seed"].unique()) == [0, 1]
-
-    def test_every_clip_is_predicted_in_the_fold_that_tests_it(self, folder):
-        clips = corpora.clips()
-        for configuration in self.CONFIGURATIONS:
-            rows = predictions.read([configuration], folder)
-            for seed in (0, 1):
-                fold = rows[rows["seed"] == seed].set_index("clip")["fold"]
-                for number, split in enumerate(folds.split(clips, configuration.protocol, seed)):
-                    assert (fold[clips["clip"].iloc[split.test]] == number).all()
-
-    def test_it_says_what_its_networks_say(self, folder):
-        clips = corpora.clips()
-        configuration = self.CONFIGURATIONS[1]
-        embeddings = torch.from_numpy(training.features.read("mfcc").at(clips["clip"]))
-        split = folds.split(clips, configuration.protocol, 1)[2]
-        job = Fit(split.train, split.validation, 1 * folds.FOLDS + 2)
-        network, _ = fit(embeddings, Targets.of(clips), [job], "fcn", self.BRIEF)
-        rows = predictions.read([configuration], folder).query("seed == 1").set_index("clip")
-        said = network.predict(embeddings[split.test])
-        kept = rows.loc[clips["clip"].iloc[split.test]]
-        assert np.allclose(kept["age"], said.age[0], atol=1e-2)
-        assert np.allclose(kept[predictions.PROBABILITIES], said.emotion[0], atol=1e-3)
-
-    def test_learning_curves_are_kept_beside_them(self, folder):
-        curve = training.read_history(self.CONFIGURATIONS[0], folder)
-        assert len(curve) == 2 * 5 * 1 * 2 * 3  # seeds, folds, epochs, parts, tasks
-        assert curve["loss"].gt(0).all()
-
-    def test_only_what_is_missing_or_made_otherwise_is_trained_again(self, folder, monkeypatch):
-        trained = []
-
-        class Pool:
-            """Stands in for the processes and remembers what they were asked for."""
-
-            def __init__(self, *_): ...
-            def __enter__(self):
-                return self
-
-            def __exit__(self, *_): ...
-            def submit(self, _, configuration, *__):
-                trained.append(configuration)
-                return _Done()
-
-        monkeypatch.setattr(training, "ProcessPoolExecutor", Pool)
-        monkeypatch.setattr(training, "as_completed", list)
-
-        def again(configurations=self.CONFIGURATIONS, seeds=(0, 1), settings=self.BRIEF):
-            trained.clear()
-            training.cross_validate(configurations, folder, seeds, settings)
-            return list(trained)
-
-        literal = dataclasses.replace(self.CONFIGURATIONS[0], recipe="literal")
-        assert again() == []
-        assert again([*self.CONFIGURATIONS, literal]) == [literal]
-        assert again(seeds=(0, 1, 2)) == self.CONFIGURATIONS
-        assert again(settings=Settings(epochs=1, steps=3)) == self.CONFIGURATIONS
-        self.CONFIGURATIONS[1].file(folder).unlink()
-        assert again() == [self.CONFIGURATIONS[1]]
+    def test_one_network_is_the_network_of_its_seed(self):
+        ensemble, _ = fit_ensemble(EMBEDDINGS, TARGETS, *ROWS, 7, settings=SETTINGS)
+        assert same(ensemble.networks[0], fit(EMBEDDINGS, TARGETS, *ROWS, 7, settings=SETTINGS)[0])
 
 
-class _Done:
-    def result(self) -> None: ...
+class TestChoice:
+    GOOD, BAD = Settings(epochs=6, batch_size=8), Settings(epochs=1, learning_rate=1e-9)
+
+    @pytest.mark.parametrize("order", [1, -1])
+    def test_what_is_best_on_held_out_rows_is_chosen(self, order):
+        candidates = [self.GOOD, self.BAD][::order]
+        chosen = training.choose(EMBEDDINGS, TARGETS, *ROWS, 0, "fcn", candidates)
+        assert chosen == self.GOOD
+
+    def test_unknown_emotions_do_not_count_as_the_first_class(self):
+        """Only a network that has learnt nothing calls everything by one name."""
+        held_out = TARGETS.at(torch.arange(len(CLIPS)))
+        rows = torch.from_numpy(SPLIT.validation)
+        held_out.known[rows[4:], 0], held_out.emotion[rows[4:]] = 0, 0
+        constant = replace(self.GOOD, learning_rate=1e-9, patience=0)
+        chosen = training.choose(EMBEDDINGS, held_out, *ROWS, 0, "fcn", [constant, self.GOOD])
+        assert chosen == self.GOOD
+
+    def test_dropout_of_a_linear_age_head_is_chosen_by_the_age_error(self):
+        linear = [replace(self.GOOD, age_head="linear", age_dropout=d) for d in (0.0, 0.95)]
+        chosen = training.choose(EMBEDDINGS, TARGETS, *ROWS, 0, "fcn", linear)
+        assert chosen.age_dropout == 0.0
 
 
-def test_an_unknown_architecture_is_a_sentence_for_the_user(tmp_path):
-    configuration = Configuration("mfcc", "rnn", "random-clip", "balanced")
-    with pytest.raises(PersonaError, match="'rnn'"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        training.cross_validate([configuration], tmp_path, (0,), Settings(epochs=1, steps=1))
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"schedule": "cosine"}, "no schedule 'cosine'; choose from decay, one-cycle"),
+        ({"age_unit": "years"}, "no unit of age 'years'; choose from deviation, year"),
+        ({"age_head": "guess"}, "no age head 'guess'; choose from number"),
+        ({"weighing": "vote"}, "no weighing 'vote'; choose from fixed"),
+        ({"scaling": "log"}, "no scaling 'log'; choose from standard"),
+        ({"epochs": 0}, "epochs is 0: give 1 or more"),
+        ({"batch_size": 0}, "batch_size is 0: give 1 or more"),
+        ({"networks": 0}, "networks is 0: give 1 or more"),
+        ({"dropout": 1.0}, "dropout is 1.0: give a share below 1"),
+        ({"label_smoothing": -0.1}, "label_smoothing is -0.1: give a share below 1"),
+        ({"age_dropout": 0.5}, "age_dropout goes with age_head='linear'"),
+        ({"hidden": ()}, "needs a hidden layer"),
+        ({"weights": (0, 0, 0)}, "a task whose weight is not 0"),
+        ({"weighing": "gradnorm", "age_head": "linear"}, "choose another of either"),
+    ],
+)
+def test_settings_that_cannot_be_are_one_sentence_before_anything_is_trained(wrong, sentence):
+    with pytest.raises(PersonaError, match=sentence):
+        Settings(**wrong)
+
+
+def test_history_is_a_table_of_epochs_parts_and_tasks():
+    _, history = fit(EMBEDDINGS, TARGETS, *ROWS, 0, settings=SETTINGS)
+    frame = history.frame()
+    assert list(frame.columns) == ["epoch", "part", "task", "loss"]
+    assert len(frame) == 4 * 2 * 3 and frame["epoch"].min() == 1
+    first = frame[(frame["epoch"] == 1) & (frame["part"] == "training")]
+    assert first["loss"].tolist() == pytest.approx(history.training[0].tolist())

@@ -1,73 +1,29 @@
-from html.parser import HTMLParser
-from pathlib import Path
+"""The app: what arrives from the browser, what the button does, what stands on the page."""
+
+import base64
+import json
 
 import numpy as np
 import pytest
 from audio_samples import encode, sine
+from test_html import ODD, Elements, prediction
 
-from persona import audio, result_html
-from persona.predictor import Prediction, Timeline
-from persona.widget import KEPT, App, Intake
+from persona import audio
+from persona.app import html
+from persona.app.widget import KEPT, App, Intake
 
 CARD = {"limits": ["It is <small>."], "uses": {"refused": ["Hiring & firing."]}}
-ODD = """"it's" <img src=x onerror=alert(1)> & co.wav"""
-
-
-def heard(seconds: float = 2.0, notes: tuple[str, ...] = ()) -> Prediction:
-    """Two windows, of which the second is silent, if it is longer than 5 s."""
-    n = 1 if seconds <= 5 else 2
-    emotion = np.tile([0.1, 0.0, 0.2, 0.6, 0.0, 0.1], (n, 1))
-    gender, age = np.tile([0.3, 0.7], (n, 1)), np.full(n, 41.0)
-    for values in (emotion, gender, age) if n > 1 else ():
-        values[1] = np.nan
-    starts = np.linspace(0, seconds / 2, n)
-    return Prediction(
-        dict(zip(("anger", "disgust", "fear", "happy", "neutral", "sad"), emotion[0], strict=True)),
-        {"female": 0.3, "male": 0.7},
-        41.0,
-        24.0,
-        58.0,
-        seconds,
-        notes,
-        Timeline(starts, starts + seconds / n, emotion, gender, age),
-    )
 
 
 class Ear:
-    """Reads the audio as the real predictor does and hears the same in all of it."""
+    """Reads the audio as the real predictor does and predicts the same of all of it."""
 
     card = CARD
 
-    def __init__(self):
-        self.names = []
-
     def predict(self, source, *, name, progress):
         read = audio.read(source, name=name)
-        self.names.append(name)
         progress(0.5)
-        return heard(read.seconds, read.notes)
-
-
-class Elements(HTMLParser):
-    """Every element with its attributes, every text, and whether all that opened was closed."""
-
-    def __init__(self, page: str):
-        super().__init__()
-        self.elements, self.texts, self.open = [], [], []
-        self.feed(page)
-
-    def handle_starttag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-        self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, text):
-        self.texts.append(text)
+        return prediction(read.seconds, read.notes)
 
 
 @pytest.fixture
@@ -112,6 +68,35 @@ class TestIntake:
         )
         arrive(app, ("b", b"second"), batch=2)
         assert app.intake.batch == [("b", b"second")]
+
+    def test_a_second_choice_wins_over_what_still_comes_of_the_first(self, app):
+        message = {"batch": 1, "index": 0, "files": 1, "name": "a"}
+        app.intake._take(None, {**message, "last": False}, [memoryview(b"half")])
+        arrive(app, ("b", b"second"), batch=2)
+        app.intake._take(None, {**message, "last": True}, [memoryview(b"other half")])
+        assert app.intake.batch == [("b", b"second")]
+
+    def test_a_choice_of_which_nothing_is_sent_leaves_nothing_armed(self, app):
+        """Every file was over the limit."""
+        arrive(app, ("a", b"first"))
+        app.intake._take(None, {"batch": 2, "files": 0}, [])
+        assert app.intake.batch == []
+        assert app.button.disabled
+
+    def test_an_example_is_sent_to_the_browser_to_be_chosen_there(self, app, monkeypatch):
+        sent = []
+        monkeypatch.setattr(app.intake, "send", lambda *message: sent.append(message))
+        (name, *_) = app.intake.examples
+        app.intake._take(None, {"example": name}, [])
+        assert sent[0][0] == {"example": name}
+        assert sent[0][1][0][:4] == b"fLaC"
+
+    def test_no_other_file_is_sent(self, app, monkeypatch):
+        monkeypatch.setattr(app.intake, "send", lambda *_: pytest.fail("sent"))
+        app.intake._take(None, {"example": "../README.md"}, [])
+
+    def test_the_chooser_takes_what_is_read(self, app):
+        assert {".m4a", ".webm", ".amr"} <= set(app.intake.accept.split(","))
 
     def test_an_empty_file_is_a_file(self, app):
         arrive(app, ("a", b""))
@@ -171,7 +156,7 @@ class TestTheButton:
         arrive(app, ("a.wav", encode(sine())))
         app.button.click()
         (said,) = [t for t in Elements(app.results.value).texts]
-        assert said.startswith("a.wav could not be heard because of a fault in the program")
+        assert said.startswith("a.wav could not be predicted because of a fault in the program")
         assert app.status.value == ""
 
     def test_keeps_the_newest_results_only(self, app):
@@ -188,12 +173,10 @@ class TestTheButton:
     [
         (b"", "is empty (0 bytes)"),
         (b"text, renamed", "cannot be decoded"),
-        (encode(sine())[:44], "header only"),
+        (encode(sine())[:44], "holds no samples that could be decoded"),
         (encode(np.zeros(32_000)), "is silent"),
         (encode(sine(0.05)), "is only 50 ms long"),
         (encode(np.full(16_000, np.inf), subtype="FLOAT"), "NaN or infinite"),
-        (b"\0\0\0\x18ftypM4A \0\0\0\0", "convert it to WAV or MP3"),
-        (b"\x1aE\xdf\xa3 webm", "WebM or Matroska"),
     ],
 )
 def test_each_refusal_is_one_sentence_in_the_widget(app, content, words):
@@ -220,59 +203,33 @@ def test_a_name_is_shown_and_never_interpreted(app):
     page = Elements(app.results.value)
     assert ODD in page.texts
     assert {tag for tag, _ in page.elements} & {"img", "script"} == set()
-    (section,) = [e for tag, e in page.elements if tag == "section"]
-    assert section == {"aria-label": ODD}
 
 
-class TestWhatIsDrawn:
-    def test_is_well_formed_and_every_picture_has_words(self):
-        drawn = result_html.result("a", heard(60.0, ("averaged 2 channels",)), np.zeros((400, 2)))
-        page = Elements(drawn)
-        assert page.open == []
-        for tag, attributes in page.elements:
-            if tag == "svg":
-                assert attributes["role"] == "img" and attributes["aria-label"]
-        assert "averaged 2 channels" in page.texts
-        assert "nan" not in drawn
+def test_what_it_is_not_for_stands_on_the_page_before_and_after(app):
+    texts = [part.value for part in app.children if hasattr(part, "value")]
+    assert any(html.NOT_FOR in text for text in texts)
+    arrive(app, ("a.wav", encode(sine())))
+    app.button.click()
+    page = Elements(app.about.value)
+    assert "It is <small>." in page.texts and "Hiring & firing." in page.texts
 
-    def test_emotion_bars_are_as_long_as_they_say(self):
-        page = Elements(result_html.result("a", heard(), np.zeros((400, 2))))
-        widths = [e["style"] for tag, e in page.elements if tag == "span" and "style" in e]
-        percents = ["10.0%", "0.0%", "20.0%", "60.0%", "0.0%", "10.0%", "30.0%", "70.0%"]
-        assert widths == [f"width:{p}" for p in percents]
 
-    def test_the_age_is_drawn_with_its_interval(self):
-        page = Elements(result_html.result("a", heard(), np.zeros((400, 2))))
-        (age,) = [e for _, e in page.elements if e.get("aria-label", "").startswith("Age ")]
-        assert age["aria-label"] == "Age 41 years, 24 to 58"
-        band = [e for tag, e in page.elements if tag == "rect" and e.get("opacity") == "0.35"]
-        assert [(e["x"], e["width"]) for e in band] == [("24.00", "34.00")]
+class TestWhatIsSaved:
+    def saved(self, app: App) -> dict[str, str]:
+        page = Elements(app.saved.value)
+        return {
+            e["download"]: base64.b64decode(e["href"].partition(",")[2]).decode()
+            for tag, e in page.elements if tag == "a"
+        }  # fmt: skip
 
-    def test_a_short_clip_has_no_timeline_and_a_long_one_has(self):
-        assert "Over time" not in result_html.result("a", heard(), np.zeros((9, 2)))
-        assert "happy over time, at most 60%" in result_html.result(
-            "a", heard(60.0), np.zeros((9, 2))
-        )
-
-    def test_silent_windows_are_left_empty_in_the_timeline(self):
-        page = Elements(result_html.result("a", heard(60.0), np.zeros((9, 2))))
-        happy = [e for tag, e in page.elements if tag == "rect" and e.get("opacity") == "0.60"]
-        assert [(e["x"], e["width"]) for e in happy] == [("0.0", "500.0")]
-
-    def test_the_waveform_has_the_lowest_and_highest_sample_of_each_part(self):
-        wave = np.concatenate([sine(1.0, amplitude=0.5), np.zeros(16_000)])
-        ends = result_html.envelope((wave, 16_000), points=4)
-        assert ends == pytest.approx(np.array([[-0.5, 0.5]] * 2 + [[0, 0]] * 2))
-
-    def test_what_it_is_not_for_stands_on_the_page_before_and_after(self, app):
-        texts = [part.value for part in app.children if hasattr(part, "value")]
-        assert any("Do not use it to decide about people" in text for text in texts)
-        arrive(app, ("a.wav", encode(sine())))
+    def test_is_every_result_on_the_page_as_csv_and_as_json(self, app):
+        arrive(app, ("a.wav", encode(sine())), ("=b.wav", b""))
         app.button.click()
-        page = Elements(app.about.value)
-        assert "It is <small>." in page.texts and "Hiring & firing." in page.texts
+        files = self.saved(app)
+        first, second = json.loads(files["persona.json"])
+        assert first["file"] == "a.wav" and first["age"] == 41
+        assert second["file"] == "=b.wav" and "is empty" in second["error"]
+        assert files["persona.csv"].splitlines()[2].startswith("'=b.wav,")
 
-
-def test_the_page_loads_nothing_from_elsewhere():
-    for file in (Path(result_html.__file__).parent / "static").iterdir():
-        assert "http" not in file.read_text().replace("https.", ""), file
+    def test_is_nothing_before_there_is_a_result(self, app):
+        assert app.saved.value == ""

@@ -29,18 +29,21 @@ NAMES = tuple(_REGISTRY)
 
 
 class Representation(Protocol):
-    """What every representation offers; all but `dimension` are attributes of its class.
+    """What every representation offers.
+
+    All are attributes of its class, but for `dimension` and `dtype` where they follow from its
+    parameters.
 
     name : as in the registry, and of its module.
     title : as it is shown.
     kind : what it was made for.
-    dimension : length of a vector; it may follow from the parameters.
+    dimension : length of a vector.
     rate : of the waveforms, in Hz.
     version : raised whenever the values change.
     libraries : packages whose versions belong to the provenance of a feature table.
     thread_safe : whether several threads may call `embed` of one instance at once.
     needs_download : whether weights have to be had that neither this package nor a library holds.
-    dtype : of the vectors; "int8" for those made of whole numbers from -128 to 127.
+    dtype : in which a table keeps vectors; "int8" for whole numbers from -128 to 127.
     """
 
     name: str
@@ -52,10 +55,10 @@ class Representation(Protocol):
     libraries: tuple[str, ...]
     thread_safe: bool
     needs_download: bool
-    dtype: Literal["float32", "int8"]
+    dtype: Literal["float32", "float16", "int8"]
 
     def embed(self, waveforms: Sequence[np.ndarray]) -> np.ndarray:
-        """Vectors of shape (len(waveforms), dimension) and of type `dtype`.
+        """Vectors, float32 of shape (len(waveforms), dimension).
 
         waveforms : float32 arrays of shape (n,), mono, at `rate`, in -1 to 1. A clip's vector
             does not depend on its neighbours; `AudioError` for a clip that is too short.

@@ -21,6 +21,10 @@ from persona.errors import PersonaError, StoreError, WeightsError
 _DIMENSIONS = {"embedding": 192, "statistics": 1024, "block2": 2048, "block3": 2048}
 
 
+LEVEL = 0.1
+"""Root mean square (-20 dB of full scale) to which every clip is brought."""
+
+
 class CAMPPlus:
     """The speaker embedding of CAM++, or what layers below it hold, averaged over the clip.
 
@@ -66,7 +70,7 @@ class CAMPPlus:
         session = _session(_folder(), self.threads)
         embedded = np.empty((len(waveforms), self.dimension), dtype=np.float32)
         for row, waveform in zip(embedded, waveforms, strict=True):
-            found = session.run(self._outputs, {"waveform": np.asarray(waveform, np.float32)})
+            found = session.run(self._outputs, {"waveform": _levelled(waveform)})
             row[:] = np.concatenate(found, axis=1)[0]
         return embedded
 
@@ -79,6 +83,15 @@ class CAMPPlus:
             "graph_sha256": made["graph_sha256"],
             "weights": made["weights"],
         }
+
+
+def _levelled(waveform: np.ndarray) -> np.ndarray:
+    """The waveform at `LEVEL`: the network's log energies have a floor, under which a quiet
+    recording would lose its quiet frames. Silence stays silence.
+    """
+    samples = np.asarray(waveform, np.float32)
+    power = float(np.mean(samples**2, dtype=float)) if len(samples) else 0.0
+    return samples * np.float32(LEVEL / power**0.5) if power > 0 else samples
 
 
 def _folder() -> Path:

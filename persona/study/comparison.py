@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from persona import evaluation
-from persona.errors import PersonaError
+from persona.errors import PersonaError, known
 from persona.evaluation import Sums
 from persona.study.terms import MEASURES, METRICS, interval, p_value
 
@@ -32,11 +32,13 @@ def score(
     counts : sums by row label; labels that are tuples become levels of the index.
     measures : metrics of `evaluation.METRICS`.
     """
+    for measure in measures:
+        known("measure", measure, METRICS)
     rows: dict[Any, dict[str, str]] = {}
     for label, sums in counts.items():
         found = evaluation.score(sums)
         rows[label] = {
-            METRICS[metric].heading: interval(found.loc[metric], metric) for metric in measures
+            METRICS[metric].heading: interval(found.loc[metric].to_numpy(), metric) for metric in measures
         }
     table = pd.DataFrame.from_dict(rows, orient="index")
     if rows and isinstance(next(iter(rows)), tuple):
@@ -58,6 +60,8 @@ def compare(
 
     Raises `PersonaError` where so few draws could not tell anything from chance.
     """
+    for measure in measures:
+        known("measure", measure, METRICS)
     tests = len(pairs) * len(measures)
     if (smallest := 2 * tests / (draws + 1)) > ALPHA:
         raise PersonaError(

@@ -71,14 +71,18 @@ def interval(values: Iterable[float], metric: str, sign: str = "") -> str:
 
 
 def number(value: float, metric: str, sign: str = "") -> str:
-    """A value of a metric in its unit and decimals; "-0.0" is written "0.0"."""
+    """A value of a metric in its unit and decimals; "-0.0" is written "0.0", NaN "-"."""
+    if value != value:
+        return "-"
     measure = METRICS[metric]
     text = f"{measure.factor * value:{sign}.{measure.digits}f}"
     return text.lstrip("+-") if float(text) == 0 else text
 
 
 def p_value(p: float, draws: int) -> str:
-    """A bootstrap p value as it is printed, e.g. "< 0.0002" where no draw lay beyond 0."""
+    """A bootstrap p value as it is printed, e.g. "< 0.0002" where no draw is beyond 0; NaN: "-"."""
+    if p != p:
+        return "-"
     smallest = 2 / (draws + 1)
     return f"< {smallest:.1g}" if p <= smallest else f"{p:.2g}"
 

@@ -1,5 +1,9 @@
-"""A headless Chromium, and the app served to it by Voilà and by JupyterLab on this machine."""
+"""A headless Chromium, and the app served to it by Voilà and by JupyterLab on this machine.
 
+The model is one that is made in a moment: what is tested is the page.
+"""
+
+import json
 import os
 import shutil
 import socket
@@ -14,7 +18,16 @@ import pytest
 import soundfile
 
 ROOT = Path(__file__).resolve().parents[2]
-CLIP = ROOT / "data" / "examples" / "1018_IEO_HAP_HI.flac"
+CLIP = next((ROOT / "data" / "examples").glob("*.flac"))
+CELL = f"""
+import sys
+sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests")!r}]
+import pytest, toy_model
+toy_model.register(pytest.MonkeyPatch())
+from persona.app.predictor import Predictor
+from persona.app.widget import App
+App(Predictor(toy_model.model()))
+"""
 PATIENCE = 180_000  # ms: a kernel that starts, imports and loads on a busy machine
 FLAGS = [
     "--no-sandbox",
@@ -92,15 +105,29 @@ def pictures() -> Path:
 
 
 @pytest.fixture(scope="session")
-def voila(pictures) -> Iterator[str]:
-    command = ["voila", "notebooks/13_app.ipynb", "--VoilaConfiguration.allow_theme_override=YES"]
+def notebook(tmp_path_factory) -> Path:
+    """A notebook whose one cell is the app."""
+    cell = {
+        "cell_type": "code", "id": "app", "metadata": {}, "source": CELL, "outputs": [],
+        "execution_count": None,
+    }  # fmt: skip
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    file = tmp_path_factory.mktemp("notebook") / "app.ipynb"
+    content = {"cells": [cell], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
+    file.write_text(json.dumps(content))
+    return file
+
+
+@pytest.fixture(scope="session")
+def voila(notebook, pictures) -> Iterator[str]:
+    command = ["voila", str(notebook), "--VoilaConfiguration.allow_theme_override=YES"]
     with serving(command, "/", pictures / "voila.log") as address:
         yield address
 
 
 @pytest.fixture(scope="session")
 def recordings(tmp_path_factory) -> dict[str, Path]:
-    """A wav, an mp3, an odd name, a minute, a broken file."""
+    """A wav, an mp3, an odd name, minutes, a broken file, and one over the limit."""
     folder = tmp_path_factory.mktemp("recordings")
     samples, rate = soundfile.read(CLIP)
     files = {
@@ -109,6 +136,7 @@ def recordings(tmp_path_factory) -> dict[str, Path]:
         "odd": folder / """"it's" <img src=x onerror=alert(1)> & co.wav""",
         "large": folder / "large.wav",
         "broken": folder / "broken.wav",
+        "huge": folder / "huge.wav",
     }
     for key in ("wav", "mp3", "odd"):
         soundfile.write(files[key], samples, rate)
@@ -116,5 +144,7 @@ def recordings(tmp_path_factory) -> dict[str, Path]:
     with soundfile.SoundFile(files["large"], "w", rate, 2, "PCM_24") as large:
         for part in several:
             large.write(part[:, None].repeat(2, axis=1))
+    with files["huge"].open("wb") as huge:
+        huge.truncate(201_000_000)
     files["broken"].write_text("This is no audio, whatever its name says.\n")
     return files

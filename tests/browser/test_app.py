@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from conftest import CLIP, PATIENCE, ROOT, serving
+from conftest import CLIP, PATIENCE, serving
 
 pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -104,6 +104,51 @@ def test_20_mb_arrive_whole_and_have_a_timeline(page, recordings, pictures):
     page.screenshot(path=pictures / "long.png")
 
 
+def test_a_second_choice_during_an_upload_wins(page, recordings):
+    choose(page, recordings["large"])
+    choose(page, recordings["wav"])
+    press(page)
+    expect(page.locator(".persona section")).to_have_count(1)
+    expect(page.locator(".persona section h3")).to_have_text("hello.wav")
+
+
+def test_too_large_a_choice_leaves_nothing_armed(page, recordings):
+    choose(page, recordings["wav"])
+    expect(page.get_by_role("button", **PRESS)).to_be_enabled()
+    choose(page, recordings["huge"])
+    expect(page.locator(".persona-said")).to_contain_text("over the limit of 200 MB")
+    expect(page.get_by_role("button", **PRESS)).to_be_disabled()
+    expect(page.locator(".persona-players li")).to_have_count(0)
+
+
+def test_a_file_is_dropped(page, recordings):
+    page.locator(".persona-intake").evaluate(
+        """(at, bytes) => {
+            const data = new DataTransfer();
+            data.items.add(new File([new Uint8Array(bytes)], "dropped.wav"));
+            at.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true }));
+        }""",
+        list(recordings["wav"].read_bytes()),
+    )
+    expect(page.get_by_label("Play dropped.wav")).to_be_visible()
+    press(page)
+    assert_three_answers(page)
+
+
+def test_an_example_is_clicked_played_and_saved(page, pictures):
+    page.locator(".persona-example").first.click()
+    press(page)
+    assert_three_answers(page)
+    page.locator("audio").evaluate("audio => { audio.muted = true; return audio.play(); }")
+    expect(page.locator(".persona-playing .persona-at").first).to_be_visible()
+    for kind in ("CSV", "JSON"):
+        with page.expect_download() as started:
+            page.get_by_text(f"Save as {kind}").click()
+        saved = started.value.path().read_text()
+        assert "happy" in saved and CLIP.name in saved
+    page.screenshot(path=pictures / "example.png")
+
+
 def test_keyboard_alone_records_and_predicts(page, pictures):
     """Tab to Record, press it twice, Tab to the button, press it."""
     page.context.grant_permissions(["microphone"])
@@ -188,11 +233,11 @@ def scroll_up_to(page: Page, wanted: Locator) -> None:
     raise AssertionError(f"{wanted} never came")
 
 
-def test_the_same_in_jupyterlab(chromium, recordings, pictures, tmp_path):
-    shutil.copy(ROOT / "notebooks" / "13_app.ipynb", tmp_path)  # JupyterLab saves what it shows
+def test_the_same_in_jupyterlab(chromium, notebook, recordings, pictures, tmp_path):
+    shutil.copy(notebook, tmp_path)  # JupyterLab saves what it shows
     command = ["jupyter", "lab", "--IdentityProvider.token=", "--allow-root",
                f"--ServerApp.root_dir={tmp_path}"]  # fmt: skip
-    with serving(command, "/lab/tree/13_app.ipynb?reset", pictures / "lab.log") as address:
+    with serving(command, "/lab/tree/app.ipynb?reset", pictures / "lab.log") as address:
         page = chromium.new_context(viewport={"width": 1200, "height": 1400}).new_page()
         page.set_default_timeout(PATIENCE)
         page.goto(address)

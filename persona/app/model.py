@@ -1,0 +1,161 @@
+"""A model as it is kept and shared: a folder of its card, its heads and its weights.
+
+card.json says what the model is and holds the SHA-256 of the other two; heads.onnx answers;
+model.safetensors holds the networks' weights, to train them further. None of them can hold code.
+"""
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from persona import store
+from persona.app import card as cards
+from persona.app.card import CARD, HEADS, WEIGHTS
+from persona.errors import ModelError, PersonaError
+
+if TYPE_CHECKING:
+    from persona.network import Ensemble
+
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+_REVISION = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)*", re.ASCII)
+_PATIENCE = 10  # seconds for the hub's first answer
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a model's folder holds, checked.
+
+    card : see `card`. heads : an ONNX graph, see `heads`. weights : a safetensors file.
+    """
+
+    card: dict[str, Any]
+    heads: bytes
+    weights: bytes
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write the model to `folder` and return it; `StoreError` where it cannot be written."""
+        out = Path(folder)
+        digests = {HEADS: _sha256(self.heads), WEIGHTS: _sha256(self.weights)}
+        card = {**self.card, "format": cards.FORMAT, "sha256": digests}
+        cards.check(card, CARD)
+        store.write_bytes(out / HEADS, self.heads)
+        store.write_bytes(out / WEIGHTS, self.weights)
+        store.write_json(out / CARD, card)
+        return out
+
+    def push_to_hub(self, name: str, *, private: bool = False) -> str:
+        """Share the model on the Hugging Face hub as `name` ("owner/model"); returns its address.
+
+        Uses the account of `hf auth login` or of HF_TOKEN.
+        """
+        from tempfile import TemporaryDirectory
+
+        from huggingface_hub import HfApi
+
+        _check_names(name, None)
+        hub = HfApi()
+        address = hub.create_repo(name, private=private, exist_ok=True)
+        with TemporaryDirectory() as folder:
+            self.save(folder)
+            hub.upload_folder(repo_id=name, folder_path=folder)
+        return str(address)
+
+    def networks(self) -> "Ensemble":
+        """The networks, to look into or to train further; imports torch."""
+        from safetensors import SafetensorError
+        from safetensors.torch import load as load_tensors
+
+        from persona.network import Ensemble, Network
+
+        described = dict(self.card["network"])
+        count = described.pop("networks")
+        try:
+            ensemble = Ensemble([Network(**described) for _ in range(count)])
+            ensemble.load_state_dict(load_tensors(self.weights))
+        except (RuntimeError, ValueError, SafetensorError, PersonaError) as error:
+            raise ModelError(
+                f"{WEIGHTS} does not fit the network that its card describes: get the model again."
+            ) from error
+        return ensemble.eval()
+
+
+def load(model: str | os.PathLike[str] | None = None, revision: str | None = None) -> Model:
+    """Read a model and check it.
+
+    model : a folder, or a name on the hub such as "someone/persona"; default the one that ships.
+    revision : branch, tag or commit on the hub.
+
+    Raises `ModelError` where there is no such model or it is damaged.
+    """
+    folder = _folder(model, revision)
+    card = cards.read(folder)
+    contents = [_content(folder / name, card["sha256"][name]) for name in (HEADS, WEIGHTS)]
+    return Model(card, *contents)
+
+
+def _content(file: Path, sha256: str) -> bytes:
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise ModelError(
+            f"{file} cannot be read ({error.strerror}): get the model again."
+        ) from error
+    if _sha256(content) != sha256:
+        raise ModelError(f"{file} is damaged, or not what its card describes: get the model again.")
+    return content
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _folder(model: str | os.PathLike[str] | None, revision: str | None) -> Path:
+    if model is None:
+        return store.shipped() / "models" / "default"
+    if Path(model).is_dir():
+        return Path(model)
+    name = os.fspath(model)
+    _check_names(name, revision)
+    return _from_hub(name, revision or "main")
+
+
+def _check_names(name: str, revision: str | None) -> None:
+    if not _NAME.fullmatch(name) or ".." in name:
+        raise ModelError(
+            f"There is no model {name!r}: give a folder with {CARD}, {HEADS} and {WEIGHTS}, or the "
+            "name of a model on the Hugging Face hub (owner/model)."
+        )
+    if revision and (not _REVISION.fullmatch(revision) or ".." in revision):
+        raise ModelError(
+            f"{revision!r} is not a revision of a model: give a branch, a tag or a commit."
+        )
+
+
+def _from_hub(name: str, revision: str) -> Path:
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import HFValidationError, OfflineModeIsEnabled
+    from huggingface_hub.utils import httpx
+
+    from persona.representations import hub
+
+    files = [CARD, HEADS, WEIGHTS]
+    try:
+        try:
+            # The download itself waits without end for a hub that does not answer; this does not.
+            HfApi().model_info(name, revision=revision, timeout=_PATIENCE)
+            kept_only = False
+        except (httpx.TransportError, OfflineModeIsEnabled):
+            kept_only = True  # what was downloaded before will do
+        return Path(
+            snapshot_download(
+                name, revision=revision, allow_patterns=files, local_files_only=kept_only
+            )
+        )
+    except (OSError, httpx.HTTPError, HFValidationError) as error:
+        raise ModelError(
+            f"There is no folder {name}, and no model of that name could be had from the hub "
+            f"({hub.reason(error, name, revision)}): check the name and the network."
+        ) from error

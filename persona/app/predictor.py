@@ -1,0 +1,322 @@
+"""Audio in, emotion, gender and age out: the same road as training, over a trained model."""
+
+import math
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from persona import audio, representations, speech
+from persona.app import model as models
+from persona.app.heads import Answers, Heads
+from persona.app.model import Model
+from persona.errors import ModelError
+from persona.labels import EMOTIONS, GENDERS
+
+BLOCK = 10.0
+"""Seconds of audio that are read at once."""
+
+FAR = 99
+"""Percentile of the distance from the training voices beyond which a note is made."""
+
+_BATCH = 4  # windows given to a worker at once
+_WORKERS = 2
+
+
+@dataclass(frozen=True)
+class RecordingQuality(speech.Quality):
+    """What a recording is like: its speech, see `speech.Quality`, and its voice.
+
+    distance_percentile : share, in percent, of unseen actors' clips that lie nearer to a training
+        speaker than this voice does. 50 is usual; 100 is farther than every one.
+    """
+
+    distance_percentile: float
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """What was predicted of each of n windows, which overlap and hold speech only.
+
+    starts, ends : of a window's first and last speech, seconds of the recording, shape (n,).
+    weights : seconds of speech that each adds to those before, shape (n,).
+    emotion : probabilities, shape (n, 6), in the order of `labels.EMOTIONS`.
+    gender : probabilities, shape (n, 2), in the order of `labels.GENDERS`.
+    age : years, shape (n,).
+    """
+
+    starts: np.ndarray
+    ends: np.ndarray
+    weights: np.ndarray
+    emotion: np.ndarray
+    gender: np.ndarray
+    age: np.ndarray
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What was predicted of one recording.
+
+    emotion, gender : probability of each class; they sum to 1.
+    age : years, with the limits of its interval; `age_low` is never below 0. What share of
+        unseen speakers' ages lies in such intervals, the model's card says.
+    seconds : length of the recording.
+    speech_seconds : of speech in it, the only thing that was listened to.
+    speech : shape (k, 2), start and end of each segment of speech in seconds.
+    notes : what was assumed, e.g. "resampled from 44100 Hz".
+    timeline : the same answers over time; the whole is their mean, weighted by `weights`.
+    quality : what the recording is like.
+    trust : probability that the emotion is right, judged by the quality and by how sure the
+        model is; None where the model's card holds no such measurement. Refuse to answer below a
+        threshold of your own.
+    envelope : shape (m, 2), lowest and highest sample of every 10 ms.
+    """
+
+    emotion: dict[str, float]
+    gender: dict[str, float]
+    age: float
+    age_low: float
+    age_high: float
+    seconds: float
+    speech_seconds: float
+    speech: np.ndarray
+    notes: tuple[str, ...]
+    timeline: Timeline
+    quality: RecordingQuality
+    trust: float | None
+    envelope: np.ndarray
+
+    def spans(self) -> list[tuple[float, float, int]]:
+        """Start and end, in seconds, of all speech, cut where the next window begins; and which
+        window answers for it. Between the spans nobody speaks.
+        """
+        line = self.timeline
+        until = np.append(line.starts[1:], line.ends[-1])
+        cut = [
+            (max(a, start), min(b, end), window)
+            for window, (start, end) in enumerate(zip(line.starts, until, strict=True))
+            for a, b in self.speech
+        ]
+        return [(float(a), float(b), window) for a, b, window in cut if b > a]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, strings, lists and dicts, for JSON; all but the envelope."""
+        line = self.timeline
+        windows = [
+            {
+                "start": float(line.starts[i]),
+                "end": float(line.ends[i]),
+                "speech_seconds": float(line.weights[i]),
+                "emotion": _named(EMOTIONS, line.emotion[i]),
+                "gender": _named(GENDERS, line.gender[i]),
+                "age": float(line.age[i]),
+            }
+            for i in range(len(line.starts))
+        ]
+        return {
+            "emotion": self.emotion,
+            "gender": self.gender,
+            "age": self.age,
+            "age_low": self.age_low,
+            "age_high": self.age_high,
+            "seconds": self.seconds,
+            "speech_seconds": self.speech_seconds,
+            "notes": list(self.notes),
+            "quality": asdict(self.quality),
+            "trust": self.trust,
+            "speech": self.speech.tolist(),
+            "timeline": windows,
+        }
+
+
+class Predictor:
+    """A trained model and the representations that it listens through; make one with `load`.
+
+    Example
+    -------
+    >>> predictor = Predictor.load()
+    >>> predictor.predict("talk.mp3").emotion["happy"]
+    """
+
+    card: dict[str, Any]
+    """What the model is: data, training, evaluation, interval, limits and uses."""
+
+    model: Model
+    """The model itself, to be saved, shared or trained further."""
+
+    def __init__(self, model: Model) -> None:
+        """Raises what `load` raises, but for a model that is not there."""
+        self.model, self.card = model, model.card
+        if self.card["speech"] != speech.provenance():
+            raise ModelError(
+                "The model was trained with another detection of speech than this version has: "
+                "make it again with `persona train`."
+            )
+        self._heads = Heads(model.heads)
+        self._representations = [
+            representations.restore(provenance) for provenance in self.card["representations"]
+        ]
+        size = sum(r.dimension for r in self._representations)
+        if size != self._heads.dimension:
+            raise ModelError(
+                f"The model's representations give {size} numbers, its heads take "
+                f"{self._heads.dimension}: get the model again."
+            )
+
+    @classmethod
+    def load(
+        cls, model: str | os.PathLike[str] | None = None, *, revision: str | None = None
+    ) -> "Predictor":
+        """Load the model that ships, one from a folder, or one from the Hugging Face hub.
+
+        Parameters
+        ----------
+        model : a folder, or a name on the hub such as "someone/persona"; default the one that
+            ships.
+        revision : branch, tag or commit on the hub.
+
+        Raises
+        ------
+        ModelError : there is no such model, it is damaged, or it was trained on other speech or
+            other vectors than this version of the package computes.
+        WeightsError : weights of its representation are not here and cannot be downloaded.
+        """
+        return cls(models.load(model, revision))
+
+    def predict(
+        self,
+        source: audio.Source,
+        *,
+        name: str | None = None,
+        max_bytes: float | None = None,
+        progress: Callable[[float], None] | None = None,
+    ) -> Prediction:
+        """Predict one recording, of any length, in memory that does not grow with its audio.
+
+        Parameters
+        ----------
+        source : path, bytes of a file, or `(waveform, rate)`; see `audio.Reader`.
+        name : what messages call the audio, by default the name of the file.
+        max_bytes : largest file read, by default PERSONA_MAX_MB of the environment or 200 MB.
+        progress : called now and then with the share of the audio that was answered, 0 to 1.
+
+        Raises
+        ------
+        AudioError : the audio cannot be used, or nobody speaks in it; the message says why.
+        """
+        found, windows, answers = speech.Listener(), [], []
+        with audio.Reader(source, name=name, max_bytes=max_bytes) as reader:
+            for batch, answered in self._answer_all(found.windows(reader.blocks(BLOCK))):
+                windows += batch
+                answers.append(answered)
+                if progress and reader.seconds:
+                    progress(min(1.0, batch[-1].end / reader.seconds))
+            notes, envelope = (*reader.notes, *found.notes), reader.envelope
+        if not windows:
+            raise speech.no_speech(found.length, _called(source, name))
+        joined = Answers(*(np.concatenate(part) for part in zip(*answers, strict=True)))
+        if progress:
+            progress(1.0)
+        return self._summary(found, windows, joined, notes, envelope)
+
+    def _answer_all(
+        self, windows: Iterator[speech.Window]
+    ) -> Iterator[tuple[list[speech.Window], Answers]]:
+        """Batches of windows with their answers, in order; a few are in memory at a time."""
+        waiting: deque[tuple[list[speech.Window], Future[Answers]]] = deque()
+        safe = all(r.thread_safe for r in self._representations)
+        with ThreadPoolExecutor(_WORKERS if safe else 1, "predict") as pool:
+            while batch := list(islice(windows, _BATCH)):
+                waiting.append((batch, pool.submit(self._answer, [w.samples for w in batch])))
+                if len(waiting) > 2 * _WORKERS:
+                    yield self._done(waiting)
+            while waiting:
+                yield self._done(waiting)
+
+    def _done(
+        self, waiting: "deque[tuple[list[speech.Window], Future[Answers]]]"
+    ) -> tuple[list[speech.Window], Answers]:
+        batch, answers = waiting.popleft()
+        bare = [speech.Window(np.empty(0), w.start, w.end, w.weight) for w in batch]
+        return bare, answers.result()
+
+    def _answer(self, waveforms: list[np.ndarray]) -> Answers:
+        vectors = np.hstack([r.embed(waveforms) for r in self._representations])
+        return self._heads.run(np.ascontiguousarray(vectors, np.float32))
+
+    def _summary(
+        self,
+        found: speech.Listener,
+        windows: list[speech.Window],
+        answers: Answers,
+        notes: tuple[str, ...],
+        envelope: np.ndarray,
+    ) -> Prediction:
+        starts, ends, weights = np.array([(w.start, w.end, w.weight) for w in windows]).T
+        emotion, gender, age, distance = (
+            np.average(part, axis=0, weights=weights) for part in answers
+        )
+        assert found.quality is not None
+        percentile = float(np.interp(distance, self.card["distances"], np.linspace(0, 100, 101)))
+        quality = RecordingQuality(**asdict(found.quality), distance_percentile=percentile)
+        if percentile > FAR:
+            notes = (*notes, f"farther from the training voices than {FAR} % of unseen speakers")
+        low, high = age_limits(self.card["age_interval"], float(age), quality.seconds)
+        return Prediction(
+            emotion=_named(EMOTIONS, emotion),
+            gender=_named(GENDERS, gender),
+            age=float(age),
+            age_low=low,
+            age_high=high,
+            seconds=found.length,
+            speech_seconds=quality.seconds,
+            speech=found.segments,
+            notes=notes,
+            timeline=Timeline(starts, ends, weights, *answers[:3]),
+            quality=quality,
+            trust=_trust(self.card["trust"], quality, float(emotion.max())),
+            envelope=envelope,
+        )
+
+
+def age_limits(interval: dict[str, Any], age: float, seconds: float) -> tuple[float, float]:
+    """Limits of the interval of a predicted age, in years; `interval` as a card holds it.
+
+    Below `speech.LITTLE` seconds of speech it is wider by the square root of what is missing, as
+    the mean of fewer frames is less certain.
+    """
+    wider = math.sqrt(max(1.0, speech.LITTLE / seconds))
+    below, above = (np.interp(age, interval["ages"], interval[k]) for k in ("below", "above"))
+    return max(0.0, age - wider * float(below)), age + wider * float(above)
+
+
+def _trust(
+    fitted: dict[str, Any] | None, quality: RecordingQuality, confidence: float
+) -> float | None:
+    """A logistic regression on named numbers, see `calibration.trust`."""
+    if fitted is None:
+        return None
+    numbers = {**asdict(quality), "confidence": confidence}
+    if unknown := set(fitted["numbers"]) - set(numbers):
+        raise ModelError(f"The card's trust is judged by {min(unknown)}, which nothing measures.")
+    values = np.array([numbers[name] for name in fitted["numbers"]])
+    standard = (values - fitted["mean"]) / fitted["scale"]
+    return float(1 / (1 + np.exp(-(standard @ fitted["weights"] + fitted["intercept"]))))
+
+
+def _called(source: audio.Source, name: str | None) -> str:
+    """What messages call a recording, without what a terminal could take for a command."""
+    if not name and isinstance(source, str | os.PathLike):
+        name = os.path.basename(source)
+    if not name:
+        return "The audio"
+    return '"' + "".join(c if c.isprintable() else "?" for c in name) + '"'
+
+
+def _named(names: Sequence[str], values: np.ndarray) -> dict[str, float]:
+    return {name: float(value) for name, value in zip(names, values, strict=True)}

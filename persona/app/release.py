@@ -1,0 +1,333 @@
+"""Train a model to be used, on all clips of an experiment, and write what it is on its card.
+
+Everything the card says of its answers comes from out-of-fold predictions: every clip is predicted
+by networks that were trained as those that ship, but on other speakers.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from persona import calibration, corpora, evaluation, features, folds, speech, store
+from persona.app import voices
+from persona.app.heads import write_heads
+from persona.app.model import Model
+from persona.app.predictor import Predictor
+from persona.calibration import AGE_BANDS, AGE_LEVEL, AgeInterval
+from persona.cross_validation import labelled_clips, load_embeddings, train_on_everything
+from persona.errors import PersonaError
+from persona.experiment import Experiment, out_of_fold, run
+from persona.labels import EMOTIONS, GENDERS
+from persona.predictions import PROBABILITIES
+
+if TYPE_CHECKING:
+    from persona.network import Ensemble
+
+INTENDED = (
+    "Studying, teaching and demonstrating what a network hears in acted speech.",
+    "Comparing methods on CREMA-D, as a starting point for models of other voices.",
+)
+REFUSED = (
+    "Decisions about people: hiring, insurance, credit, policing, border control, schooling.",
+    "Watching or rating people at work or in class; inferring emotion there is unlawful in the EU.",
+    "Medical or psychological assessment, detection of lies, or any claim on what someone feels.",
+    "Telling who someone is, or what gender someone is: it hears which of two groups of actors a "
+    "voice resembles.",
+    "Checking whether someone is of age.",
+)
+LENGTHS = ((0.0, 2.0), (2.0, 3.0), (3.0, 1e9))
+"""Seconds of clips by which the coverage of the age intervals is stated."""
+
+
+def train(
+    experiment: Experiment,
+    out: Path,
+    *,
+    study: str = "model",
+    seed: int = 0,
+    jobs: int | None = None,
+    not_covered: Sequence[str] = (),
+    trust: dict[str, Any] | None = None,
+) -> Predictor:
+    """Cross-validate an experiment, train it on every clip, and save the model to `out`.
+
+    Parameters
+    ----------
+    experiment : by unseen speakers, without early stopping: what ships is what was measured. Its
+        folds are computed unless they were kept.
+    study : name of the table that keeps its results.
+    seed : of the networks that ship.
+    jobs : processes, as of `experiment.run`.
+    not_covered : sentences for the card's limits, on what was not in the training.
+    trust : as `calibration.trust` gives it; None: predictions have no `trust`.
+
+    Raises `PersonaError` for an experiment that cannot ship, or that lacks a feature table.
+    """
+    _check(experiment)
+    run([experiment], study, train=True, jobs=jobs)
+    predicted = out_of_fold(experiment)
+    clips = labelled_clips(experiment, experiment.corpus)
+    own = predicted[predicted["corpus"] == experiment.corpus]
+    described, temperatures = describe(own, clips, not_covered)
+    ensemble = train_on_everything(experiment, seed)
+    embeddings, speakers = _training_voices(experiment)
+    space = voices.fit(embeddings, speakers)
+    model = Model(
+        {
+            "name": "PERSONA: emotion, gender and age from a voice",
+            "representations": _representations(experiment),
+            "speech": speech.provenance(),
+            "network": _network(ensemble),
+            "training": {**experiment.description(), "seed": seed},
+            "data": _data(experiment, clips),
+            "distances": voices.unseen(embeddings, speakers, space).tolist(),
+            "trust": trust,
+            "uses": {"intended": list(INTENDED), "refused": list(REFUSED)},
+            "software": store.software("torch", "numpy", "onnx"),
+            **described,
+        },
+        write_heads(ensemble, space, temperatures),
+        _weights(ensemble),
+    )
+    model.save(out)
+    return Predictor.load(out)
+
+
+def _check(experiment: Experiment) -> None:
+    settings = experiment.candidates or (experiment.settings,)
+    problems = {
+        "has an estimator in place of the network": experiment.estimator,
+        "transforms embeddings": experiment.transform,
+        "relabels clips": experiment.relabel,
+        "uses a part of the clips": experiment.subset,
+        "knows the speakers that it tests": experiment.protocol != "speaker-disjoint",
+        "does not test its own corpus": experiment.corpus not in experiment.tests,
+        "stops early, where no clip is left to stop on: set patience=0": any(
+            one.patience for one in settings
+        ),
+    }
+    if problem := next((words for words, found in problems.items() if found), ""):
+        raise PersonaError(f"This experiment cannot become a model, because it {problem}.")
+
+
+def _network(ensemble: "Ensemble") -> dict[str, Any]:
+    from torch import nn
+
+    first: Any = ensemble.networks[0]
+    layers = list(first.trunk)
+    hidden = [layer.out_features for layer in layers if isinstance(layer, nn.Linear)]
+    dropouts = [layer.p for layer in layers[1:] if isinstance(layer, nn.Dropout)]
+    return {
+        "dimension": len(first.input.mean),
+        "architecture": "cnn" if any(isinstance(x, nn.Conv1d) for x in layers) else "fcn",
+        "age_head": first.age.kind,
+        "hidden": hidden,
+        "dropout": max(dropouts, default=0.0),
+        "input_dropout": layers[0].p if isinstance(layers[0], nn.Dropout) else 0.0,
+        "age_dropout": first.age_dropout.p,
+        "networks": len(ensemble.networks),
+    }
+
+
+def _weights(ensemble: "Ensemble") -> bytes:
+    from safetensors.torch import save
+
+    return save({name: value.contiguous() for name, value in ensemble.state_dict().items()})
+
+
+def _representations(experiment: Experiment) -> list[dict[str, Any]]:
+    corpus = experiment.corpus.split("+")[0]
+    return [
+        features.read(name, corpus).provenance["representation"]
+        for name in experiment.representation.split("+")
+    ]
+
+
+def _training_voices(experiment: Experiment) -> tuple[np.ndarray, np.ndarray]:
+    """Embeddings and speakers of all that is trained on, copies of clips left out."""
+    embeddings, speakers = [], []
+    for name in (experiment.corpus, *experiment.besides):
+        clips = labelled_clips(experiment, name)
+        if "original" not in clips:
+            embeddings.append(load_embeddings(experiment.representation, name))
+            speakers.append(name + " " + clips["speaker"].astype(str))
+    return np.concatenate(embeddings), np.concatenate(speakers)
+
+
+def _data(experiment: Experiment, clips: pd.DataFrame) -> dict[str, Any]:
+    names = [*experiment.corpus.split("+"), *experiment.besides]
+    return {
+        "corpora": [_corpus(experiment.representation, name) for name in names],
+        "speakers": int(clips["speaker"].nunique()),
+        "ages": [int(clips["age"].min()), int(clips["age"].max())],
+    }
+
+
+def _corpus(representation: str, name: str) -> dict[str, Any]:
+    corpus = corpora.load(name)
+    made_from = features.read(representation.split("+")[0], name).provenance["corpus"]
+    return {
+        "name": name,
+        "title": corpus.title,
+        "licence": corpus.licence,
+        "citation": corpus.citation,
+        "language": corpus.language,
+        "clips": len(corpus.clips()),
+        "fingerprint": made_from["fingerprint"],
+    }
+
+
+def describe(
+    predicted: pd.DataFrame, clips: pd.DataFrame, not_covered: Sequence[str] = ()
+) -> tuple[dict[str, Any], tuple[float, float]]:
+    """The parts of a card that follow from out-of-fold predictions, and the two temperatures.
+
+    predicted : columns of `predictions.COLUMNS`, for one seed or several; metrics are averaged
+        over seeds, calibration and intervals come from the first.
+    """
+    first = predicted[predicted["seed"] == predicted["seed"].min()]
+    rows = first.merge(clips, on="clip", suffixes=("_predicted", ""))
+    calibrated, temperatures = _calibration(rows)
+    interval = _age_interval(rows)
+    ignorant = evaluation.constant(clips, "speaker-disjoint", sorted(predicted["seed"].unique()))
+    constant = evaluation.evaluate(ignorant, clips)["value"]
+    gain = evaluation.difference(
+        evaluation.sums(predicted, clips), evaluation.sums(ignorant, clips)
+    )
+    metrics = _metrics(predicted, clips)
+    described = {
+        "evaluation": {
+            "protocol": f"speaker-disjoint, {folds.FOLDS} folds, seeds averaged; out-of-fold "
+            "predictions of networks trained as those that ship; 95 % bootstrap intervals over "
+            "speakers",
+            "metrics": metrics,
+            "groups": {
+                name: {"speakers": int(group["speaker"].nunique()), **_metrics(predicted, group)}
+                for name, group in _groups(clips)
+            },
+            "constant": {name: _rounded(value) for name, value in constant.items()},
+        },
+        "calibration": calibrated,
+        "age_interval": interval,
+        "limits": _limits(metrics, constant["age_rmse"], gain, interval, clips, not_covered),
+    }
+    return described, temperatures
+
+
+def _calibration(rows: pd.DataFrame) -> tuple[dict[str, Any], tuple[float, float]]:
+    """Temperatures that ship, and the calibration error without and with such of other folds."""
+    female = rows["p_female"].to_numpy()
+    of_tasks = {
+        "emotion": (rows[PROBABILITIES].to_numpy(), EMOTIONS),
+        "gender": (np.stack([female, 1 - female], axis=1), GENDERS),
+    }
+    found: dict[str, Any] = {
+        "method": "temperature scaling (Guo et al. 2017) of averaged probabilities; errors are "
+        "expected calibration errors, 10 bins, of clips whose temperature comes from other folds"
+    }
+    for task, (probabilities, classes) in of_tasks.items():
+        labels = pd.Categorical(rows[task], classes).codes.astype(int)
+        known = labels >= 0
+        p, y = probabilities[known].astype(float), labels[known]
+        speaker = np.unique(rows["speaker"][known], return_inverse=True)[1]
+        held_out = calibration.held_out_temperatures(p, y, rows["fold"].to_numpy()[known])
+        found[task] = {
+            "temperature": calibration.temperature(p, y),
+            "error_before": _calibration_error(p, y, speaker),
+            "error_after": _calibration_error(calibration.tempered(p, held_out), y, speaker),
+        }
+    return found, (found["emotion"]["temperature"], found["gender"]["temperature"])
+
+
+def _calibration_error(p: np.ndarray, labels: np.ndarray, speaker: np.ndarray) -> float:
+    counts = calibration.binned(p, labels, speaker)
+    return _rounded(calibration.expected_error(counts, np.ones((1, len(counts))))[0])
+
+
+def _age_interval(rows: pd.DataFrame) -> dict[str, Any]:
+    rows = rows[rows["age"].notna()].reset_index(drop=True)
+    predicted, true = rows["age_predicted"].to_numpy(float), rows["age"].to_numpy(float)
+    speakers, fold = rows["speaker"].to_numpy(), rows["fold"].to_numpy()
+    fitted = AgeInterval.fit(predicted, true, speakers)
+    inside = calibration.inside_held_out(predicted, true, speakers, fold)
+    groups = _groups(rows)
+    if "seconds" in rows:
+        groups += [
+            (f"clips of {low:.0f} s to {'more' if high > 1e6 else f'{high:.0f} s'}", some)
+            for low, high in LENGTHS
+            if len(some := rows[(rows["seconds"] >= low) & (rows["seconds"] < high)])
+        ]
+    return {
+        "level": AGE_LEVEL,
+        "method": "cross-validation interval: quantiles of out-of-fold errors by predicted age, "
+        "age bands and speakers weighing alike, scaled to hold in each band (calibration.py); "
+        "coverage is of speakers whom it was not fit on; below 1 s of speech it is wider",
+        "ages": fitted.ages.tolist(),
+        "below": [_rounded(value) for value in fitted.below],
+        "above": [_rounded(value) for value in fitted.above],
+        "coverage": {
+            "everyone": _coverage(inside, speakers),
+            **{name: _coverage(inside[some.index], speakers[some.index]) for name, some in groups},
+        },
+    }
+
+
+def _coverage(inside: np.ndarray, speakers: np.ndarray) -> dict[str, float]:
+    """Share of clips inside, speakers counting alike, and its 95 % bootstrap over speakers."""
+    each = pd.Series(inside).groupby(speakers).mean().to_numpy()
+    weights = evaluation.resample(len(each))
+    low, high = np.quantile(weights @ each / weights.sum(axis=1), [0.025, 0.975])
+    shares = {"value": each.mean(), "low": low, "high": high}
+    return {"speakers": len(each), **{name: _rounded(share) for name, share in shares.items()}}
+
+
+def _groups(clips: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    groups = [(gender, clips[clips["gender"] == gender]) for gender in GENDERS]
+    for low, high in AGE_BANDS:
+        name = f"aged {low} or over" if high == AGE_BANDS[-1][1] else f"aged {low} to {high}"
+        name = f"aged {high} or under" if low == 0 else name
+        groups.append((name, clips[clips["age"].between(low, high)]))
+    return [(name, group) for name, group in groups if len(group)]
+
+
+def _metrics(predicted: pd.DataFrame, clips: pd.DataFrame) -> dict[str, dict[str, float]]:
+    scored = evaluation.evaluate(predicted[predicted["clip"].isin(clips["clip"])], clips)
+    return {
+        metric: {bound: _rounded(scored[bound][metric]) for bound in ("value", "low", "high")}
+        for metric in evaluation.METRICS
+    }
+
+
+def _limits(
+    metrics: dict[str, dict[str, float]],
+    constant: float,
+    gain: pd.DataFrame,
+    interval: dict[str, Any],
+    clips: pd.DataFrame,
+    not_covered: Sequence[str],
+) -> list[str]:
+    age, coverage = metrics["age_rmse"], interval["coverage"]
+    worst = min(coverage, key=lambda name: coverage[name]["value"])
+    worth = "better than" if gain["high"]["age_rmse"] < 0 else "no better than"
+    return [
+        f"Emotions are acted: {clips['speaker'].nunique()} actors say sentences that were given "
+        "to them.",
+        *not_covered,
+        f"Of six emotions it names the one an unseen actor played in "
+        f"{metrics['emotion_accuracy']['value']:.0%} of clips.",
+        f"Age is {worth} saying the mean age to everyone: the error is {age['value']:.1f} years "
+        f"(RMSE) against {constant:.1f}.",
+        f"The age interval holds for {coverage['everyone']['value']:.0%} of clips overall, but "
+        f"for {coverage[worst]['value']:.0%} of those of {worst}.",
+        f"The actors were {clips['age'].min():.0f} to {clips['age'].max():.0f} years old; "
+        "children and older people were not among them.",
+        "Gender is the binary sex that the actors stated; people outside of it were not asked.",
+        "Probabilities and age intervals were measured on acted clips; elsewhere they mean less.",
+    ]
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), 4)

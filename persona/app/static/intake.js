@@ -1,0 +1,199 @@
+// Takes audio in, from files or the microphone, plays it, and sends it to Python in parts, so that
+// no limit on the size of one message stands in the way. Nothing is sent anywhere else.
+
+const PART = 4_000_000; // bytes per message; Jupyter's servers take 10 MB
+const LONGEST = 60; // seconds of one recording
+
+function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children); // strings become text, never markup
+  return made;
+}
+
+// `wanted` says whether this choice is still the latest: a newer one wins, whatever is on its way.
+async function send(model, files, batch, wanted) {
+  const message = (content, parts) => model.send({ batch, ...content }, undefined, parts);
+  if (!files.length) message({ files: 0 }, []); // what was chosen before is not armed any more
+  for (const [index, file] of files.entries()) {
+    let at = 0;
+    do {
+      const part = await file.slice(at, at + PART).arrayBuffer();
+      if (!wanted()) return;
+      at += PART;
+      const last = at >= file.size;
+      message({ index, files: files.length, name: file.name, last }, [part]);
+    } while (at < file.size);
+  }
+}
+
+// Moves a line over the pictures of the recording that is played.
+function follow(audio, key) {
+  audio.addEventListener("timeupdate", () => {
+    for (const shown of document.querySelectorAll(`section[data-audio="${key}"]`)) {
+      shown.classList.add("persona-playing");
+      shown.style.setProperty("--at", audio.currentTime / audio.duration || 0);
+    }
+  });
+  return audio;
+}
+
+function wav(audio) {
+  const channels = audio.numberOfChannels;
+  const view = new DataView(new ArrayBuffer(44 + 2 * channels * audio.length));
+  const text = (at, word) => [...word].forEach((c, i) => view.setUint8(at + i, c.charCodeAt(0)));
+  text(0, "RIFF");
+  view.setUint32(4, view.byteLength - 8, true);
+  text(8, "WAVEfmt ");
+  view.setUint32(16, 16, true);
+  view.setUint16(20, 1, true);
+  view.setUint16(22, channels, true);
+  view.setUint32(24, audio.sampleRate, true);
+  view.setUint32(28, audio.sampleRate * 2 * channels, true);
+  view.setUint16(32, 2 * channels, true);
+  view.setUint16(34, 16, true);
+  text(36, "data");
+  view.setUint32(40, view.byteLength - 44, true);
+  for (let channel = 0; channel < channels; channel++) {
+    const samples = audio.getChannelData(channel);
+    for (let i = 0; i < samples.length; i++) {
+      const clipped = Math.max(-1, Math.min(1, samples[i]));
+      view.setInt16(44 + 2 * (i * channels + channel), clipped * 32767, true);
+    }
+  }
+  return view.buffer;
+}
+
+async function record(stop, onSecond) {
+  const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
+  const recorder = new MediaRecorder(stream);
+  const parts = [];
+  recorder.ondataavailable = (event) => parts.push(event.data);
+  const ended = new Promise((resolve) => (recorder.onstop = resolve));
+  recorder.start();
+  let seconds = 0;
+  onSecond(seconds);
+  const clock = setInterval(() => {
+    onSecond(++seconds);
+    if (seconds >= LONGEST && recorder.state === "recording") recorder.stop();
+  }, 1000);
+  stop(() => recorder.state === "recording" && recorder.stop());
+  await ended;
+  clearInterval(clock);
+  stream.getTracks().forEach((track) => track.stop());
+  const context = new AudioContext();
+  try {
+    const decoded = await context.decodeAudioData(await new Blob(parts).arrayBuffer());
+    return new File([wav(decoded)], "recording.wav", { type: "audio/wav" });
+  } finally {
+    context.close();
+  }
+}
+
+function whyNot(error) {
+  if (!navigator.mediaDevices)
+    return "This page may not use a microphone: open it on localhost or over https.";
+  if (error.name === "NotAllowedError")
+    return "The microphone was not allowed: allow it in the browser and press Record again.";
+  if (error.name === "NotFoundError")
+    return "There is no microphone: connect one, or choose a file.";
+  return "The microphone gave nothing that can be read: try again, or choose a file.";
+}
+
+function render({ model, el }) {
+  const chooser = element("input", {
+    type: "file",
+    multiple: "",
+    accept: model.get("accept"),
+    id: `persona-files-${Math.random().toString(36).slice(2)}`,
+  });
+  const label = element("label", { for: chooser.id }, "Choose audio files");
+  const button = element("button", { type: "button", class: "persona-record" }, "Record");
+  const said = element("p", { class: "persona-said", role: "status", "aria-live": "polite" });
+  const players = element("ul", { class: "persona-players", "aria-label": "Audio to hear" });
+  let urls = [];
+  let stop = null;
+  let latest = 0;
+
+  const take = async (files) => {
+    const limit = model.get("limit");
+    const large = files.filter((file) => file.size > limit);
+    const fitting = files.filter((file) => file.size <= limit);
+    const megabytes = (bytes) => Number((bytes / 1e6).toPrecision(3));
+    said.textContent = large
+      .map((file) =>
+        `"${file.name}" is ${megabytes(file.size)} MB, over the limit of ${megabytes(limit)} MB: ` +
+        "shorten or compress it, or raise PERSONA_MAX_MB.")
+      .join(" ");
+    urls.forEach((url) => URL.revokeObjectURL(url));
+    urls = fitting.map((file) => URL.createObjectURL(file));
+    const batch = (latest = Math.max(Date.now(), latest + 1));
+    players.replaceChildren(
+      ...fitting.map((file, index) => {
+        const player = { controls: "", src: urls[index], "aria-label": `Play ${file.name}` };
+        return element("li", {},
+          element("span", { class: "persona-name" }, file.name),
+          follow(element("audio", player), `${batch}-${index}`));
+      }));
+    await send(model, fitting, batch, () => batch === latest);
+  };
+
+  chooser.addEventListener("change", async () => {
+    const files = [...chooser.files];
+    chooser.value = ""; // so that the same file can be chosen again
+    if (files.length) await take(files);
+  });
+
+  button.addEventListener("click", async () => {
+    if (stop) return stop();
+    try {
+      const file = await record(
+        (stopper) => {
+          stop = stopper;
+          button.textContent = "Stop recording";
+          button.classList.add("persona-on");
+        },
+        (seconds) => (said.textContent = `Recording, ${seconds} of at most ${LONGEST} s`));
+      await take([file]);
+    } catch (error) {
+      said.textContent = whyNot(error);
+    } finally {
+      stop = null;
+      button.textContent = "Record";
+      button.classList.remove("persona-on");
+    }
+  });
+
+  const examples = model.get("examples").map((name) => {
+    const example = element("button", { type: "button", class: "persona-example" }, name);
+    example.addEventListener("click", () => model.send({ example: name }));
+    return example;
+  });
+  model.on("msg:custom", (content, [bytes]) => take([new File([bytes], content.example)]));
+
+  for (const kind of ["dragenter", "dragover", "dragleave", "drop"])
+    el.addEventListener(kind, (event) => {
+      event.preventDefault();
+      el.classList.toggle("persona-dropping", kind === "dragenter" || kind === "dragover");
+      if (kind === "drop" && event.dataTransfer.files.length) take([...event.dataTransfer.files]);
+    });
+
+  el.classList.add("persona");
+  el.append(
+    element("div", { class: "persona-intake", role: "group", "aria-label": "Audio" },
+      element("div", { class: "persona-choose" }, chooser, label,
+        element("span", { class: "persona-faint" }, "or drop them here")),
+      element("div", { class: "persona-choose" },
+        button, element("span", { class: "persona-faint" }, "from the microphone")),
+      ...(examples.length
+        ? [element("div", { class: "persona-choose" },
+            element("span", { class: "persona-faint" }, "or try"), ...examples)]
+        : [])),
+    said, players);
+  return () => {
+    if (stop) stop();
+    urls.forEach((url) => URL.revokeObjectURL(url));
+  };
+}
+
+export default { render };

@@ -1,0 +1,63 @@
+"""How far a voice lies from those that a model was trained on."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+COMPONENTS = 32
+PERCENTILES = 101
+"""Distances of unseen speakers that a card holds: percentiles 0 to 100."""
+
+
+class Voices(NamedTuple):
+    """A space in which voices differ by how far speakers are apart, and where the speakers stand.
+
+    An embedding x of size d stands at `(x - mean) @ projection`: principal components of the
+    training embeddings, each divided by its deviation within a speaker. Its distance is that from
+    the nearest speaker.
+
+    mean : shape (d,). projection : shape (d, k). speakers : their means there, shape (S, k).
+    """
+
+    mean: np.ndarray
+    projection: np.ndarray
+    speakers: np.ndarray
+
+
+def fit(embeddings: np.ndarray, speakers: np.ndarray) -> Voices:
+    """The voices of clips: `embeddings` of shape (n, d), by `speakers` of shape (n,)."""
+    mean = embeddings.mean(axis=0, dtype=np.float64)
+    scale = np.maximum(embeddings.std(axis=0, dtype=np.float64), 1e-6)
+    standard = ((embeddings - mean) / scale).astype(np.float32)
+    values, vectors = np.linalg.eigh((standard.T @ standard).astype(np.float64) / len(standard))
+    kept = min(COMPONENTS, int((values > 1e-6 * values[-1]).sum()))
+    projection = vectors[:, ::-1][:, :kept] / scale[:, None]
+    z = (embeddings - mean) @ projection
+    centres, row = _centres(z, speakers)
+    within = np.maximum((z - centres[row]).std(axis=0), 1e-6)
+    return Voices(mean, projection / within, centres / within)
+
+
+def unseen(embeddings: np.ndarray, speakers: np.ndarray, voices: Voices) -> np.ndarray:
+    """Percentiles 0 to 100 of clips' distances from the nearest speaker but their own, (101,).
+
+    Speakers count alike. Where clips lie belongs to what `fit` saw of them, so that a new
+    speaker's distances are a little larger.
+    """
+    z = (embeddings - voices.mean) @ voices.projection
+    centres, row = _centres(z, speakers)
+    squared = (z**2).sum(1)[:, None] - 2 * z @ centres.T + (centres**2).sum(1)
+    squared[np.arange(len(z)), row] = np.inf
+    distance = np.sqrt(np.maximum(squared.min(axis=1), 0))
+    weight = 1 / np.bincount(row)[row]
+    order = np.argsort(distance)
+    reached = np.cumsum(weight[order]) / weight.sum()
+    return np.interp(np.linspace(0, 1, PERCENTILES), reached, distance[order])
+
+
+def _centres(z: np.ndarray, speakers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of each speaker, shape (S, k), and the speaker's number of each row, shape (n,)."""
+    row = np.unique(speakers, return_inverse=True)[1]
+    total = np.zeros((row.max() + 1, z.shape[1]))
+    np.add.at(total, row, z)
+    return total / np.bincount(row)[:, None], row

@@ -1,0 +1,205 @@
+"""Published weights on this machine: placed by hand, in the hub's cache, or downloaded once.
+
+Nothing is loaded here, and what the representations load cannot run code: tensors are read as
+tensors only (safetensors, or PyTorch's `weights_only`), and networks are built from classes named
+in this package.
+"""
+
+import hashlib
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from os import environ
+from pathlib import Path
+
+from persona import store
+from persona.errors import WeightsError
+
+BY_HAND = "placed by hand"
+_PATIENCE = 10  # seconds for the hub's first answer
+_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*")
+_REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A folder that holds a model's published files, and the commit they are from.
+
+    commit : full commit of the model's repository, or `BY_HAND`.
+    """
+
+    folder: Path
+    commit: str
+
+    def sha256(self, file: str) -> str:
+        """SHA-256 of a file, in hexadecimal digits."""
+        with open(self.folder / file, "rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def weights(
+    name: str,
+    model: str,
+    revision: str,
+    files: Sequence[str],
+    *,
+    published: Collection[str],
+    sha256: Mapping[str, str | None] | None = None,
+) -> Weights:
+    """The `files` of `model` on the Hugging Face hub, for the representation `name`.
+
+    A folder placed by hand comes first, then the hub's cache, where nothing is asked of the
+    network, then the download, with the hub library's progress bar. `revision` is a branch, a
+    tag or a full commit; all files are of the one commit it means when it is downloaded.
+
+    published : the models that need no SHA-256.
+    sha256 : what the files have to be, by name; None for a file of which nothing is known.
+
+    Raises `WeightsError`: for a name that is not `owner/name`, for a model that is neither among
+    `published` nor known by its SHA-256, for files that are missing or other than stated, and at
+    the latest some ten seconds after the hub could not be reached.
+    """
+    _check_names(model, revision)
+    expected = {file: value for file, value in (sha256 or {}).items() if value}
+    if model not in published and not (sha256 and expected.keys() == sha256.keys()):
+        known = f" or give the SHA-256 of {_listed(list(sha256))}" if sha256 else ""
+        raise WeightsError(
+            f"{model} is not among the published models of {name}: "
+            f"choose from {', '.join(published)},{known or ' and no other'}."
+        )
+    found = _by_hand(name, model, files) or _cached(model, revision, files)
+    found = found or _downloaded(name, model, revision, files)
+    for file, value in expected.items():
+        if (actual := found.sha256(file)) != value:
+            raise WeightsError(
+                f"{file} in {found.folder} has the SHA-256 {actual} in place of {value}: it was "
+                f"not loaded, so remove {_spoilt(found)} and get the file that was meant, or make "
+                f"the vectors of {name} again."
+            )
+    return found
+
+
+def by_hand(model: str) -> Path:
+    """Folder where `model` may be placed: `$PERSONA_WEIGHTS/<model>`, else `weights/<model>`
+    among what the user made or what ships, for example `data/weights/microsoft/wavlm-base`.
+    """
+    if root := environ.get("PERSONA_WEIGHTS"):
+        return Path(root) / model
+    return store.find("weights", *model.split("/"))
+
+
+def unusable(name: str, found: Weights, why: str) -> WeightsError:
+    """The error for files that are here but cannot be loaded, and `why` in a few words."""
+    return WeightsError(
+        f"The weights in {found.folder} cannot be used for {name} ({why}): "
+        f"remove {_spoilt(found)} and run `persona weights {name}` to download them again."
+    )
+
+
+def in_few_words(error: Exception) -> str:
+    """Kind of `error` and the beginning of what it says, for the middle of a sentence."""
+    first_line = (str(error).splitlines() or [""])[0]
+    return f"{type(error).__name__}: {first_line[:120].rstrip('. ')}"
+
+
+def reason(error: Exception, model: str, revision: str) -> str:
+    """Why a download of `model` failed, for the middle of a sentence."""
+    from huggingface_hub import constants, errors
+    from huggingface_hub.utils import httpx
+
+    hub = constants.ENDPOINT
+    match error:
+        case errors.OfflineModeIsEnabled():
+            return "HF_HUB_OFFLINE is set"
+        case errors.GatedRepoError():
+            return f"{hub} asks for an account for {model}"
+        case errors.RepositoryNotFoundError():
+            return f"{hub} has no model {model}"
+        case errors.RevisionNotFoundError():
+            return f"{hub} has no revision {revision} of {model}"
+        case errors.HfHubHTTPError():
+            return f"{hub} answered with status {error.response.status_code}"
+        case httpx.TransportError() | errors.LocalEntryNotFoundError():
+            return f"{hub} cannot be reached"
+        case PermissionError() if error.filename:
+            return f"{error.filename} cannot be written, set HF_HOME to a folder that can"
+        case _:
+            return in_few_words(error)
+
+
+def _check_names(model: str, revision: str) -> None:
+    if not _MODEL.fullmatch(model) or ".." in model:
+        raise WeightsError(
+            f"{model!r} is not the name of a model: give it as owner/name, for example "
+            "microsoft/wavlm-base."
+        )
+    if not _REVISION.fullmatch(revision) or ".." in revision:
+        raise WeightsError(
+            f"{revision!r} is not a revision of a model: give a branch, a tag or a commit."
+        )
+
+
+def _by_hand(name: str, model: str, files: Sequence[str]) -> Weights | None:
+    folder = by_hand(model)
+    if not folder.is_dir():
+        return None
+    if absent := _absent(folder, files):
+        raise WeightsError(
+            f"The folder {folder} lacks {_listed(absent)} of {model}: add what is missing, or "
+            f"remove the folder and run `persona weights {name}` to download the weights."
+        )
+    return Weights(folder, BY_HAND)
+
+
+def _cached(model: str, revision: str, files: Sequence[str]) -> Weights | None:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        folder = Path(
+            snapshot_download(
+                model, revision=revision, allow_patterns=list(files), local_files_only=True
+            )
+        )
+    except LocalEntryNotFoundError:
+        return None
+    return None if _absent(folder, files) else Weights(folder, folder.name)
+
+
+def _downloaded(name: str, model: str, revision: str, files: Sequence[str]) -> Weights:
+    from huggingface_hub import HfApi, constants, snapshot_download
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import httpx
+
+    try:
+        # `snapshot_download` itself waits without end for a hub that does not answer.
+        HfApi().model_info(model, revision=revision, timeout=_PATIENCE)
+        folder = Path(snapshot_download(model, revision=revision, allow_patterns=list(files)))
+        absent = _absent(folder, files)
+        why = f"{constants.ENDPOINT}/{model} has no {_listed(absent)}" if absent else ""
+    except (OSError, httpx.HTTPError, HFValidationError) as error:
+        why = reason(error, model, revision)
+    if why:
+        command = f"persona weights {name}"
+        if revision != "main":
+            command += f" --revision {revision}"
+        raise WeightsError(
+            f"The weights of {name} ({model}, revision {revision}) are not on this machine and "
+            f"could not be downloaded ({why}): run `{command}` where there is a network, or "
+            f"place {_listed(files)} by hand in {by_hand(model)}."
+        )
+    return Weights(folder, folder.name)
+
+
+def _spoilt(found: Weights) -> Path:
+    # The cache keeps contents apart from the folder that names them; both have to go.
+    return found.folder if found.commit == BY_HAND else found.folder.parents[1]
+
+
+def _absent(folder: Path, files: Sequence[str]) -> list[str]:
+    return [file for file in files if not (folder / file).is_file()]
+
+
+def _listed(files: Sequence[str]) -> str:
+    *most, last = files
+    return f"{', '.join(most)} and {last}" if most else last

@@ -1,0 +1,170 @@
+"""Whisper: hidden states of a speech-recognition transformer's encoder, pooled over time.
+
+Radford et al. (2022), "Robust speech recognition via large-scale weak supervision",
+arXiv 2212.04356.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from persona.audio import RATE
+from persona.errors import AudioError, PersonaError
+from persona.representations import chosen_layers, hub
+
+_FILES = ("config.json", "model.safetensors")
+_PREFIX = "model.encoder."
+_SHORTEST = 400  # samples: one window of 25 ms
+_PIECE = 30 * RATE  # samples: the length of the position table
+_POOLINGS = ("mean", "mean+std")
+
+
+class Whisper:
+    """Hidden states of Whisper's encoder, pooled over the frames of a clip (20 ms each).
+
+    The encoder runs on the frames that a clip has, not on 30 s of padding, by the first of its
+    positions. A clip of more than 30 s is cut into pieces of equal length, as few as can be, and
+    pooled over the frames of all of them. Clips are embedded one at a time, so that none sees
+    another's padding. Weights are rounded to the half precision in which they were trained, and
+    computed with in single precision.
+
+    Parameters
+    ----------
+    model : identifier on the Hugging Face hub, one of `PUBLISHED`. Of the file, only the
+        encoder's tensors are read, and the file may hold no others.
+    revision : branch, tag or full commit. The weights are downloaded once and then kept, so a
+        branch stays where it was; `provenance()` says at which commit.
+    layer : "last", after the final normalisation; or names joined by "+", of "input", the first
+        layer's input, "1" to "6", the layers' outputs, and "last".
+    pooling : "mean", or "mean+std" for mean and (unbiased) standard deviation of each layer in
+        turn.
+
+    `dimension` is 512 for each statistic of each layer of `openai/whisper-base`.
+
+    Raises `WeightsError` where the weights cannot be had or are not those of a Whisper, and
+    `PersonaError` for a layer or pooling that there is not.
+    """
+
+    name = "whisper"
+    title = "Whisper"
+    kind = "general speech"
+    dimension = 512
+    rate = RATE
+    version = 1
+    libraries = ("torch", "transformers")
+    thread_safe = True
+    needs_download = True
+    dtype = "float16"
+    PUBLISHED = ("openai/whisper-base", "openai/whisper-tiny", "openai/whisper-small")
+
+    def __init__(
+        self,
+        model: str = "openai/whisper-base",
+        revision: str = "main",
+        layer: str = "last",
+        pooling: str = "mean",
+    ) -> None:
+        if pooling not in _POOLINGS:
+            raise PersonaError(f"Whisper pooling {pooling!r}: choose from {', '.join(_POOLINGS)}.")
+        self.model, self.revision, self.layer, self.pooling = model, revision, layer, pooling
+        self._weights = hub.weights(self.name, model, revision, _FILES, published=self.PUBLISHED)
+        try:
+            self._load()
+        # A damaged file can raise nearly anything, and none of it is ours.
+        except Exception as error:
+            raise hub.unusable(self.name, self._weights, hub.in_few_words(error)) from error
+        layers = ["input", *(str(n + 1) for n in range(len(self._encoder.layers))), "last"]
+        self._layers = chosen_layers(self.name, layer, layers)
+        statistics = 1 + (pooling == "mean+std")
+        self.dimension = self._encoder.config.d_model * len(self._layers) * statistics
+
+    def _load(self) -> None:
+        import torch
+        from transformers import WhisperConfig, WhisperFeatureExtractor
+        from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+        stated = json.loads((self._weights.folder / "config.json").read_text())
+        sizes = (
+            "d_model", "encoder_layers", "encoder_attention_heads", "encoder_ffn_dim",
+            "num_mel_bins", "max_source_positions",
+        )  # fmt: skip
+        config = WhisperConfig.from_dict({key: int(stated[key]) for key in sizes})
+        with torch.device("meta"):  # no random numbers where the weights will be
+            self._encoder = WhisperEncoder(config)
+        self._encoder.load_state_dict(self._tensors(), assign=True)
+        self._encoder.eval()
+        self._prepare = WhisperFeatureExtractor(feature_size=config.num_mel_bins)
+        self._torch = torch
+
+    def _tensors(self) -> dict[str, Any]:
+        """The encoder's tensors in single precision, by name; sets their SHA-256."""
+        from safetensors import safe_open
+
+        tensors, digest = {}, hashlib.sha256()
+        with safe_open(self._weights.folder / "model.safetensors", "pt") as opened:
+            for name in sorted(key for key in opened.keys() if key.startswith(_PREFIX)):  # noqa: SIM118
+                half = opened.get_tensor(name).half().contiguous()
+                digest.update(f"{name} {tuple(half.shape)}\n".encode() + half.numpy().tobytes())
+                tensors[name.removeprefix(_PREFIX)] = half.float()
+        self._sha256 = digest.hexdigest()
+        return tensors
+
+    def embed(self, waveforms: Sequence[np.ndarray]) -> np.ndarray:
+        """Pooled states of the chosen layers one after the other, shape (clips, dimension).
+
+        waveforms : float32 arrays of shape (n,), mono, 16 kHz, of 25 ms or more each;
+            `AudioError` for a shorter one.
+        """
+        vectors = np.empty((len(waveforms), self.dimension), np.float32)
+        for row, waveform in enumerate(waveforms):
+            if len(waveform) < _SHORTEST:
+                raise AudioError(
+                    f"A recording of {len(waveform) / RATE:.3f} s is too short for {self.name}: "
+                    f"give it at least {_SHORTEST / RATE:.3f} s."
+                )
+            vectors[row] = self._pool(waveform)
+        return vectors.astype(np.float16).astype(np.float32)
+
+    def _pool(self, waveform: np.ndarray) -> np.ndarray:
+        pieces = np.array_split(waveform, -(-len(waveform) // _PIECE))
+        states = [self._states(piece) for piece in pieces]
+        parts = []
+        for layer in self._layers:
+            frames = self._torch.cat([piece[layer] for piece in states])
+            parts.append(frames.mean(dim=0))
+            if self.pooling == "mean+std":
+                parts.append(frames.std(dim=0, correction=min(1, len(frames) - 1)))
+        return self._torch.cat(parts).numpy()
+
+    def _states(self, waveform: np.ndarray) -> dict[str, Any]:
+        """Hidden states of at most 30 s by the layer's name, each of shape (frames, d_model)."""
+        network, gelu = self._encoder, self._torch.nn.functional.gelu
+        mel = self._prepare(
+            waveform, sampling_rate=RATE, padding="do_not_pad", return_tensors="pt"
+        )["input_features"]
+        with self._torch.inference_mode():
+            # The second convolution takes two frames of 10 ms to one: a last odd one is left out.
+            x = gelu(network.conv1(mel[..., : mel.shape[-1] // 2 * 2]))
+            x = gelu(network.conv2(x)).transpose(1, 2)  # (1, frames, d_model)
+            x = x + network.embed_positions.weight[: x.shape[1]]
+            states = {"input": x[0]}
+            for number, layer in enumerate(network.layers, start=1):
+                x = layer(x, None)
+                states[str(number)] = x[0]
+            states["last"] = network.layer_norm(x)[0]
+        return states
+
+    def provenance(self) -> dict[str, Any]:
+        return {
+            "representation": self.name,
+            "version": self.version,
+            "model": self.model,
+            "revision": self.revision,
+            "commit": self._weights.commit,
+            "encoder_sha256": self._sha256,
+            "layer": self.layer,
+            "pooling": self.pooling,
+        }

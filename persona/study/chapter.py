@@ -1,0 +1,180 @@
+"""What every chapter shares: checked parameters, how it is rerun, and its closing sentence."""
+
+import ast
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from persona import corpora, features, representations, store
+from persona.errors import PersonaError, StoreError
+from persona.folds import PROTOCOLS
+from persona.network import ARCHITECTURES, known
+from persona.study.terms import shown
+from persona.training import AGE_UNITS
+
+if TYPE_CHECKING:
+    from IPython.display import Markdown
+
+_CHOICES = {
+    "architectures": ("architecture", ARCHITECTURES),
+    "protocols": ("protocol", PROTOCOLS),
+    "age_units": ("unit of age", AGE_UNITS),
+    "corpora": ("corpus", corpora.NAMES),
+}
+
+
+def checked(**parameters: Any) -> list[Any]:
+    """A chapter's parameters, in their order, checked before anything is trained.
+
+    representations, architectures, protocols, age_units, corpora : names that exist; a single
+        string becomes a list. A representation needs a feature table here; several may be joined
+        by "+".
+    seeds : whole numbers of 0 or more.
+    Any other (epochs, draws, ...) : a whole number of 1 or more, or a list of such.
+
+    Raises `PersonaError` for anything else, saying what there is to choose from.
+    """
+    return [_checked(name, value) for name, value in parameters.items()]
+
+
+def chosen(what: str, names: str | Sequence[str], choices: Sequence[str]) -> list[str]:
+    """Names as a list without repetition; `PersonaError` for none, or one not among `choices`."""
+    listed = [names] if isinstance(names, str) else list(dict.fromkeys(names))
+    if not listed:
+        raise PersonaError(f"No {what} is named: choose from {', '.join(choices)}.")
+    for name in listed:
+        known(what, name, choices)
+    return listed
+
+
+def _checked(name: str, value: Any) -> Any:
+    if name == "representations":
+        return _extracted(value)
+    if name in _CHOICES:
+        return chosen(_CHOICES[name][0], value, _CHOICES[name][1])
+    least = 0 if name == "seeds" else 1
+    numbers = list(value) if isinstance(value, list | tuple) else [value]
+    if not numbers:
+        raise PersonaError(f"The parameter {name} is empty: give a whole number or more.")
+    for number in numbers:
+        if not isinstance(number, int) or isinstance(number, bool) or number < least:
+            raise PersonaError(
+                f"The parameter {name} holds {number!r}: give whole numbers of {least} or more."
+            )
+    return numbers if name == "seeds" or isinstance(value, list | tuple) else value
+
+
+def _extracted(names: str | Sequence[str]) -> list[str]:
+    """Names of representations that have a feature table of CREMA-D here."""
+    there = features.listed()
+    asked = [names] if isinstance(names, str) else list(names)
+    for name in (part for one in asked for part in str(one).split("+")):
+        if name in representations.NAMES and name not in there:
+            raise PersonaError(
+                f"There is no feature table of {name} here: make it with `{_command(name)}`, or "
+                f"choose from {', '.join(there) or 'none yet'}."
+            )
+    joined = [one for one in asked if "+" in str(one)]
+    for part in (part for one in joined for part in one.split("+")):
+        known("representation", part, there)
+    return chosen("representation", asked, [*there, *joined])
+
+
+def _command(representation: str) -> str:
+    return f"persona corpus fetch && persona extract --representation {representation}"
+
+
+def quick() -> bool:
+    """Whether chapters are run only to see that they run: PERSONA_QUICK is set."""
+    return "PERSONA_QUICK" in os.environ
+
+
+def has_run(study: str) -> list[str]:
+    """Representations that results of a study hold, in the registry's order.
+
+    Raises `PersonaError` where there are no results of it.
+    """
+    found: set[str] = set()
+    for folder in (store.shipped(), store.made()):
+        try:
+            table = store.read_table(folder / "results" / f"{study}.parquet")
+        except StoreError:
+            continue
+        found |= set(table.columns["representation"])
+    if not found:
+        raise PersonaError(
+            f"There are no results of {study!r} here: run its chapter with train=True, or restore "
+            f"data/results/{study}.parquet from the project."
+        )
+    return [name for name in representations.NAMES if name in found]
+
+
+def not_run(run: Sequence[str] | None = None) -> "Markdown":
+    """Which representations of the registry were not run here, each with the command that helps.
+
+    run : those that were, by default all that have a feature table.
+    """
+    from IPython.display import Markdown
+
+    there, lines = features.listed(), []
+    for name in representations.NAMES:
+        if name not in there:
+            helps = f"its vectors are missing, and `{_command(name)}` makes them."
+        elif run is not None and name not in run:
+            helps = f'add "{name}" to `representations` and set `train = True`.'
+        else:
+            continue
+        lines.append(f"- {shown(name)} was not run here: {helps}")
+    return Markdown("\n".join(lines) or "Every representation was run here.")
+
+
+def rerun_box(notebook: str, values: Mapping[str, Any] | None = None) -> "Markdown":
+    """How a chapter is rerun: its parameters, and the one papermill line that sets them.
+
+    notebook : its name without extension, e.g. "05_paper_table"; its cell tagged `parameters` is
+        read, where a comment behind a parameter says what it means.
+    values : the parameters as this page was made, e.g. `globals()`; by default not shown.
+
+    Raises `PersonaError` where the notebook is not here.
+    """
+    import papermill
+    from IPython.display import Markdown
+
+    found = papermill.inspect_notebook(_notebook(notebook))
+    defaults = {name: ast.literal_eval(one["default"]) for name, one in found.items()}
+    headings = ["parameter", "meaning", "default", *(["this page"] if values else [])]
+    lines = [" | ".join(headings), " | ".join("---" for _ in headings)]
+    for name, default in defaults.items():
+        cells = [f"`{name}`", found[name]["help"], f"`{json.dumps(default)}`"]
+        if values:
+            cells.append(f"`{json.dumps(values[name])}`")
+        lines.append(" | ".join(cells))
+    again = json.dumps(defaults | ({"train": True} if "train" in defaults else {}))
+    lines = [
+        "**Rerun this chapter**, with other values if you like:", "",
+        "```bash",
+        f"papermill notebooks/{notebook}.ipynb my_{notebook}.ipynb -y '{again}'",
+        "```", "",
+        *(f"| {line} |" for line in lines),
+    ]  # fmt: skip
+    return Markdown("\n".join(f"> {line}".rstrip() for line in lines))
+
+
+def _notebook(name: str) -> str:
+    folders = (Path.cwd(), Path.cwd() / "notebooks", Path(store.__file__).parents[1] / "notebooks")
+    for folder in folders:
+        if (file := folder / f"{name}.ipynb").is_file():
+            return str(file)
+    raise PersonaError(
+        f"The notebook {name}.ipynb is not here: run it in the folder that holds it, or in a "
+        "checkout of the project."
+    )
+
+
+def closing(sentence: str) -> "Markdown":
+    """A chapter's finding, in the form in which it is collected for the README."""
+    from IPython.display import Markdown
+
+    return Markdown(f"**In short:** {sentence}")

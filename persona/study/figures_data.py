@@ -1,0 +1,146 @@
+"""The book's plots of clips and embeddings; each returns a matplotlib figure."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from persona.audio import RATE
+from persona.labels import GENDERS
+from persona.study.style import GREY, HATCHES, INK, legend, look, subplots
+from persona.study.terms import shown
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_COLUMNS = ("emotion", "gender", "age", "speaker")
+
+
+def speakers(clips: pd.DataFrame) -> "Figure":
+    """Ages of the speakers, women above the axis and men below."""
+    figure, axes = subplots(1, 1, 7.5, 3.6)
+    axis = axes[0, 0]
+    people = clips.drop_duplicates("speaker")
+    bins = np.arange(5 * (people["age"].min() // 5), people["age"].max() + 6, 5)
+    for number, (gender, sign) in enumerate(zip(GENDERS, (1, -1), strict=True)):
+        ages = people.loc[people["gender"] == gender, "age"]
+        counts = np.histogram(ages, bins)[0]
+        axis.bar(bins[:-1], sign * counts, 4.6, align="edge", color=look(gender).colour,
+                 hatch=HATCHES[number], edgecolor="white",
+                 label=f"{gender}, {len(ages)} speakers")  # fmt: skip
+    axis.axhline(0, color=INK, linewidth=0.8)
+    axis.yaxis.set_major_formatter(lambda number, _: f"{abs(number):.0f}")
+    axis.set(xlabel="age, years", ylabel="speakers")
+    legend(figure, [axis])
+    return figure
+
+
+def waveform(samples: np.ndarray, segments: np.ndarray | None = None) -> "Figure":
+    """Amplitude over time: float samples at 16 kHz, shape (n,).
+
+    segments : start and end in seconds of what is shaded as speech, shape (k, 2).
+    """
+    figure, axes = subplots(1, 1, 9, 2.4)
+    axis = axes[0, 0]
+    axis.plot(np.arange(len(samples)) / RATE, samples, color=INK, linewidth=0.5)
+    for start, end in segments if segments is not None else ():
+        axis.axvspan(start, end, color=look("validation").colour, alpha=0.15, label="speech")
+    axis.set(xlabel="time, s", ylabel="amplitude", xlim=(0, len(samples) / RATE))
+    legend(figure, [axis])
+    return figure
+
+
+def spectrogram(power: np.ndarray, hop: int = 160, floor: float = 80.0) -> "Figure":
+    """Power over time and frequency, in decibels below its largest value.
+
+    power : shape (frequencies, frames), from 0 Hz to half of 16 kHz. hop : samples between frames.
+    floor : decibels below which all is white.
+    """
+    decibels = 10 * np.log10(np.maximum(power, 1e-20) / power.max())
+    figure, axes = subplots(1, 1, 9, 3.2)
+    image = axes[0, 0].imshow(
+        np.maximum(decibels, -floor), aspect="auto", origin="lower", cmap="Greys",
+        extent=(0, power.shape[1] * hop / RATE, 0, RATE / 2000),
+    )  # fmt: skip
+    axes[0, 0].set(xlabel="time, s", ylabel="frequency, kHz")
+    figure.colorbar(image, ax=axes[0, 0], label="dB")
+    return figure
+
+
+def frames(
+    matrices: Mapping[str, np.ndarray], hop: int = 160, label: str = "coefficient"
+) -> "Figure":
+    """Matrices of shape (numbers, frames) over time, one above the other.
+
+    matrices : by title. label : what the numbers of a frame are.
+    """
+    figure, axes = subplots(len(matrices), 1, 9, 2.5 * len(matrices))
+    for axis, (title, matrix) in zip(axes[:, 0], matrices.items(), strict=True):
+        image = axis.imshow(
+            matrix, aspect="auto", origin="lower", cmap="cividis", interpolation="nearest",
+            extent=(0, matrix.shape[1] * hop / RATE, 0, len(matrix)),
+        )  # fmt: skip
+        axis.set(title=title, ylabel=label)
+        figure.colorbar(image, ax=axis)
+    axes[-1, 0].set_xlabel("time, s")
+    return figure
+
+
+def maps(points: Mapping[str, np.ndarray], clips: pd.DataFrame) -> "Figure":
+    """2-D maps, a row per representation, marked by emotion, gender, age and speaker.
+
+    points : representation to an array of shape (len(clips), 2).
+    """
+    figure, axes = subplots(len(points), len(_COLUMNS), 11, 2.7 * len(points) + 0.8)
+    for row, (name, where) in zip(axes, points.items(), strict=True):
+        for axis, column in zip(row, _COLUMNS, strict=True):
+            _scatter(axis, where, clips[column])
+            axis.set(xticks=[], yticks=[], title=column)
+            axis.spines[:].set_visible(False)
+        row[0].set_ylabel(shown(name))
+        ages = row[_COLUMNS.index("age")]
+        figure.colorbar(ages.collections[0], ax=ages, label="years", shrink=0.8)
+    for number, axis in enumerate(axes.flat):
+        if number >= len(_COLUMNS):
+            axis.set_title("")
+    legend(figure, list(axes[0, :2]), columns=8)
+    return figure
+
+
+def _scatter(axis: "Axes", where: np.ndarray, labels: pd.Series) -> None:
+    """Points coloured by number, or with a marker and colour for every class."""
+    x, y = where.T
+    if labels.name == "age":
+        axis.scatter(x, y, c=labels, s=12, cmap="cividis", linewidths=0)
+        return
+    classes = sorted(labels.unique())
+    for number, one in enumerate(classes):
+        chosen = (labels == one).to_numpy()
+        marker, colour = look(str(one), number)
+        if labels.name == "speaker":  # more than there are colours: the number tells them apart
+            marker, colour = f"${number + 1}$", look("", number).colour
+            axis.scatter(x[chosen], y[chosen], s=14, color=colour, marker=marker, linewidths=0)
+            continue
+        axis.scatter(x[chosen], y[chosen], s=14, color=colour, marker=marker, alpha=0.8,
+                     linewidths=0, label=str(one))  # fmt: skip
+
+
+def embedding(vector: np.ndarray, parts: Mapping[str, int] | None = None) -> "Figure":
+    """The numbers of one vector, shape (d,), as bars; the axis is logarithmic beyond 1.
+
+    parts : names of stretches of the vector and how many numbers each has.
+    """
+    figure, axes = subplots(1, 1, 9, 2.4)
+    axis, start = axes[0, 0], 0
+    for number, (name, size) in enumerate((parts or {"": len(vector)}).items()):
+        places = np.arange(start, start + size)
+        colour = look("", number).colour if name else GREY
+        axis.bar(places, vector[places], 1, color=colour, label=name or None)
+        start += size
+    axis.axhline(0, color=INK, linewidth=0.8)
+    axis.set_yscale("symlog", linthresh=1)
+    axis.set(xlabel="dimension", ylabel="value", xlim=(-0.5, len(vector) - 0.5))
+    legend(figure, [axis])
+    return figure

@@ -1,0 +1,27 @@
+"""Differences beyond chance in words, for the sentences of chapters."""
+
+import numpy as np
+import pandas as pd
+
+from persona.study.terms import METRICS, listed, number
+
+
+def verdicts(table: pd.DataFrame) -> pd.Series:
+    """Of each row of `comparison.compare`: 1 better, -1 worse, 0 what may be chance."""
+    higher = [METRICS[metric].higher_is_better for metric in table.index.get_level_values(1)]
+    better = (table["difference"] > 0) == higher
+    return pd.Series(np.where(table["clear"], np.where(better, 1, -1), 0), table.index)
+
+
+def changes(table: pd.DataFrame) -> str:
+    """The differences beyond chance, e.g. "emotion by -2.9 points (MFCC)"; "nothing" without any.
+
+    What is in brackets is the label, or the last part of one that has several.
+    """
+    found = []
+    for (label, metric), row in table[table["clear"]].iterrows():  # type: ignore[misc]
+        measure = METRICS[metric]
+        change = number(row["difference"] / measure.factor, metric, "+")
+        name = label[-1] if isinstance(label, tuple) else label
+        found.append(f"{measure.heading.split(',')[0]} by {change} {measure.unit} ({name})")
+    return listed(found) if found else "nothing"

@@ -1,0 +1,136 @@
+"""Numbers of any type, scale and layout -> float32 frames of full scale +-1."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from persona.errors import AudioError
+
+MAX_CHANNELS = 64
+
+_CHUNK = 1 << 15
+_LOUDEST_FLOATS = 10
+_QUIETEST_INTEGERS = 256
+_BITS = (16, 24, 32)
+
+
+def scaled(samples: np.ndarray) -> np.ndarray:
+    """Float32 of full scale +-1: integers are divided by the full scale of their type.
+
+    Unsigned integers are centred on the middle of their range, as in a WAV. Floats are kept.
+    """
+    kind, bits = samples.dtype.kind, 8 * samples.dtype.itemsize
+    with np.errstate(over="ignore", invalid="ignore"):
+        if kind == "u":
+            samples = samples.astype(np.float64) - (1 << (bits - 1))
+        floats = samples.astype(np.float32)
+    return floats if kind == "f" else floats * np.float32(2.0 ** (1 - bits))
+
+
+def bits_of_floats(peak: float) -> int | None:
+    """Bits of the integers at whose scale floats with this peak are; 0 for full scale +-1.
+
+    Up to 10 they are taken for full scale +-1, driven too far. From 256 on they are integers
+    of 16 (up to 65,536), 24 or 32 bits that were turned into floats without being divided.
+    None for anything else.
+    """
+    if peak <= _LOUDEST_FLOATS:
+        return 0
+    if peak < _QUIETEST_INTEGERS:
+        return None
+    return next((bits for bits in _BITS if peak <= 1 << bits), None)
+
+
+def scale_note(bits: int) -> str:
+    return f"scaled from the range of {bits}-bit integers"
+
+
+def unclear_scale(peak: float) -> str:
+    return (
+        f"has samples up to {peak:.4g}, which is neither full scale +-1 nor that of integers: "
+        "divide them by their full scale"
+    )
+
+
+class Waveform:
+    """A pair of (waveform, rate), with the attributes of `decoding.File`.
+
+    waveform : shape (n,), (n, channels) or, where that is evident, (channels, n); an array, a list
+    or what has `detach` and `cpu`, as tensors have. rate : in Hz; may come first.
+    """
+
+    floats = False  # of uncertain scale: the whole of it was looked at
+
+    def __init__(self, pair: tuple[Any, ...], fail: Callable[[str], AudioError]) -> None:
+        if len(pair) != 2:
+            raise fail("has to be a pair of (waveform, rate)")
+        waveform, rate = pair
+        self.notes: list[str] = []
+        if _is_number(waveform) and not _is_number(rate) and hasattr(rate, "__len__"):
+            waveform, rate = rate, waveform
+            self.notes.append("taken as (rate, waveform)")
+        self.rate = rate.item() if getattr(rate, "ndim", None) == 0 else rate
+        self._samples = self._arranged(_array(waveform, fail), fail)
+        self.channels = self._samples.shape[1]
+        self._divisor = self._scale(fail)
+        self.seconds = len(self._samples) / self.rate if _is_number(rate) and self.rate else 0.0
+
+    def frames(self) -> Iterator[tuple[float, np.ndarray]]:
+        """Yield `(rate, float32 of shape (n, channels))`; full scale is +-1."""
+        for start in range(0, len(self._samples), _CHUNK):
+            part = self._samples[start : start + _CHUNK]
+            divided = part / self._divisor if self._divisor else part
+            yield self.rate, scaled(divided)
+
+    def _arranged(self, array: np.ndarray, fail: Callable[[str], AudioError]) -> np.ndarray:
+        if array.ndim not in (1, 2):
+            raise fail(f"has shape {array.shape}: give (n,) or (n, channels)")
+        if not array.size:
+            raise fail(f"has no samples, its shape being {array.shape}: give some")
+        array = array[:, None] if array.ndim == 1 else array
+        if array.shape[0] <= MAX_CHANNELS < array.shape[1]:
+            self.notes.append("channels came first")
+            array = array.T
+        if array.shape[1] > MAX_CHANNELS:
+            raise fail(
+                f"has shape {array.shape}, more than {MAX_CHANNELS} channels: "
+                "give (n,) or (n, channels)"
+            )
+        return array
+
+    def _scale(self, fail: Callable[[str], AudioError]) -> float:
+        """What to divide by beforehand; 0 where the type tells it. Makes a note."""
+        kind, width = self._samples.dtype.kind, self._samples.dtype.itemsize
+        peak = max(-float(self._samples.min()), float(self._samples.max()))
+        bits: int | None = 0
+        if kind == "f" and np.isfinite(peak):
+            bits = bits_of_floats(peak)
+        elif kind == "i" and width >= 4 and peak:
+            bits = next((bits for bits in (16, 32) if peak <= 1 << (bits - 1)), None)
+            bits = 0 if bits == 8 * width else bits
+        if bits is None:
+            raise fail(unclear_scale(peak))
+        if bits:
+            self.notes.append(scale_note(bits))
+        elif kind != "f":
+            self.notes.append(f"scaled from {self._samples.dtype}")
+        return float(1 << (bits - 1)) if bits else 0.0
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.number) or getattr(value, "ndim", None) == 0
+
+
+def _array(waveform: Any, fail: Callable[[str], AudioError]) -> np.ndarray:
+    try:
+        array = np.asarray(waveform.detach().cpu() if hasattr(waveform, "detach") else waveform)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise fail("is not an array of numbers: give (waveform, rate)") from error
+    kind, width = array.dtype.kind, array.dtype.itemsize
+    if array.size and kind not in "fi" and not (kind == "u" and width <= 4):
+        raise fail(
+            f"has samples of type {array.dtype}: give floats of full scale +-1, "
+            "or 8-, 16- or 32-bit integers"
+        )
+    return array

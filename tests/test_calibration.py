@@ -1,0 +1,200 @@
+"""How far probabilities and ages can be believed, and what a release states of it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import toys
+
+from persona import calibration
+from persona.app import release
+from persona.app.predictor import Predictor
+from persona.calibration import AgeInterval
+from persona.errors import PersonaError
+from persona.experiment import Experiment
+from persona.labels import EMOTIONS
+from persona.training import Settings
+
+
+def test_calibration_error_is_the_mean_distance_of_accuracy_from_confidence():
+    """Of four clips at 0.7 one is right, of four at 0.9 all are: (0.45 + 0.1) / 2."""
+    p = np.array([[0.7, 0.3]] * 4 + [[0.9, 0.1]] * 4)
+    labels = np.array([0, 1, 1, 1, 0, 0, 0, 0])
+    counts = calibration.binned(p, labels, np.zeros(8, int))
+    error = calibration.expected_error(counts, np.ones((1, 1)))[0]
+    assert error == pytest.approx((0.45 + 0.1) / 2)
+    curve = calibration.reliability(counts)
+    assert curve["accuracy"].tolist() == [0.25, 1.0]
+    assert curve["clips"].tolist() == [4, 4]
+
+
+def test_certainty_falls_into_the_last_bin():
+    counts = calibration.binned(np.array([[1.0, 0.0]]), np.array([0]), np.array([0]))
+    assert counts[0, -1].tolist() == [1, 1, 1]
+
+
+class TestTemperature:
+    def made(self, n: int = 4_000) -> tuple[np.ndarray, np.ndarray]:
+        """Honest probabilities, and labels drawn from them."""
+        rng = np.random.default_rng(0)
+        honest = calibration.tempered(np.exp(rng.normal(0, 1.5, (n, 6))), 1.0)
+        return honest, (honest.cumsum(1) < rng.random((n, 1))).sum(1).clip(0, 5)
+
+    def test_that_spoiled_probabilities_is_found(self):
+        honest, labels = self.made()
+        spoiled = calibration.tempered(honest, 0.5)
+        assert calibration.temperature(spoiled, labels) == pytest.approx(2.0, rel=0.1)
+
+    def test_changes_no_answer(self):
+        honest, _ = self.made(100)
+        assert (calibration.tempered(honest, 3.0).argmax(1) == honest.argmax(1)).all()
+        assert calibration.tempered(honest, 1.0) == pytest.approx(honest)
+
+    def test_of_a_fold_comes_from_the_other_folds_only(self):
+        """Fold 1 is sure and wrong: only the other folds' temperature may rise for it."""
+        honest, labels = self.made()
+        p, fold = honest.copy(), np.arange(len(honest)) % 2
+        p[fold == 1] = calibration.tempered(honest[fold == 1], 0.25)
+        found = calibration.held_out_temperatures(p, labels, fold)[:, 0]
+        assert found[fold == 1] == pytest.approx(1.0, rel=0.15)
+        assert found[fold == 0] == pytest.approx(4.0, rel=0.15)
+
+
+def ages(speakers: int = 100, clips: int = 20, shrink: float = 0.5) -> tuple[np.ndarray, ...]:
+    """Predicted ages that shrink towards 40 by half, true ages, speakers, folds."""
+    rng = np.random.default_rng(0)
+    speaker = np.repeat(np.arange(speakers), clips)
+    true = rng.uniform(20, 75, speakers)[speaker]
+    own = rng.normal(0, 6, speakers)[speaker]
+    predicted = 40 + shrink * (true - 40) + own + rng.normal(0, 2, len(speaker))
+    return predicted, true, speaker, speaker % 5
+
+
+class TestTheAgeInterval:
+    def test_holds_for_the_share_it_states_among_speakers_it_was_not_fit_on(self):
+        predicted, true, speaker, fold = ages()
+        inside = calibration.inside_held_out(predicted, true, speaker, fold)
+        assert 0.78 <= inside.mean() <= 0.95
+
+    def test_holds_in_every_band_of_ages(self):
+        predicted, true, speaker, fold = ages()
+        inside = calibration.inside_held_out(predicted, true, speaker, fold)
+        for low, high in calibration.AGE_BANDS:
+            assert inside[(true >= low) & (true < high + 1)].mean() > 0.65
+
+    def test_differs_with_the_predicted_age(self):
+        """Who is predicted old is old or older; who is predicted young may be younger."""
+        predicted, true, speaker, _ = ages()
+        fitted = AgeInterval.fit(predicted, true, speaker)
+        above = np.interp([25, 55], fitted.ages, fitted.above)
+        assert above[1] > above[0]
+
+    def test_is_as_wide_as_its_errors_are(self):
+        """Errors of exactly 7 years, half of them either way."""
+        speaker = np.repeat(np.arange(60), 2)
+        predicted = np.linspace(20, 65, 60)[speaker]
+        true = predicted + np.tile([7.0, -7.0], 60)
+        fitted = AgeInterval.fit(predicted, true, speaker)
+        assert fitted.below == pytest.approx(7)
+        assert fitted.above == pytest.approx(7)
+
+    def test_counts_speakers_alike_whatever_their_number_of_clips(self):
+        """One speaker of 900 clips without an error does not narrow it."""
+        predicted, true, speaker, _ = ages()
+        more = np.full(900, 45.0)
+        both = AgeInterval.fit(
+            np.append(predicted, more), np.append(true, more), np.append(speaker, [999] * 900)
+        )
+        alone = AgeInterval.fit(predicted, true, speaker)
+        assert both.above == pytest.approx(alone.above, rel=0.15)
+
+
+def test_trust_tells_right_from_wrong_by_the_number_that_does():
+    rng = np.random.default_rng(0)
+    numbers = pd.DataFrame({"snr": rng.normal(20, 10, 500), "level": rng.normal(-20, 5, 500)})
+    right = numbers["snr"] + rng.normal(0, 5, 500) > 15
+    fitted = calibration.trust(numbers, right.to_numpy(), "toys")
+    assert fitted["numbers"] == ["snr", "level"]
+    assert fitted["weights"][0] > 5 * abs(fitted["weights"][1])
+    assert fitted["mean"][0] == pytest.approx(numbers["snr"].mean())
+
+
+@pytest.fixture
+def experiment(tmp_path, monkeypatch) -> Experiment:
+    monkeypatch.setenv("PERSONA_BUILD", str(tmp_path / "build"))
+    toys.home(tmp_path)
+    return Experiment(
+        "toy",
+        corpus="toy",
+        seeds=(0, 1),
+        settings=Settings(epochs=3, patience=0, networks=2, input_dropout=0.1, batch_size=16),
+    )
+
+
+class TestARelease:
+    def test_trains_a_model_that_answers_as_its_networks(self, experiment, tmp_path, monkeypatch):
+        import torch
+
+        monkeypatch.setattr(toys.ToyRepresentation, "__init__", _as_wide_as_the_table)
+        predictor = release.train(experiment, tmp_path / "model", jobs=1)
+        card = Predictor.load(tmp_path / "model").card
+        x = toys.embeddings(toys.clips())
+        wanted = predictor.model.networks().predict(torch.from_numpy(x))
+        answers = predictor._heads.run(x)
+        assert answers.age == pytest.approx(wanted.age.numpy(), abs=0.05)
+        tempered = calibration.tempered(
+            wanted.emotion.numpy(), card["calibration"]["emotion"]["temperature"]
+        )
+        assert answers.emotion == pytest.approx(tempered, abs=1e-3)
+        assert card["network"]["networks"] == 2
+        assert card["training"]["settings"]["epochs"] == 3
+        assert card["representations"] == [toys.ToyRepresentation().provenance()]
+        assert card["data"]["corpora"][0]["clips"] == len(x)
+        assert len(card["distances"]) == 101
+
+    def test_describes_what_unseen_speakers_were_answered(self, experiment):
+        predicted = _predictions()
+        described, temperatures = release.describe(predicted, toys.clips(), ["It is a toy."])
+        metrics = described["evaluation"]["metrics"]
+        assert metrics["emotion_accuracy"]["value"] == pytest.approx(1.0)
+        assert set(described["evaluation"]["groups"]) >= {"female", "male"}
+        assert described["age_interval"]["coverage"]["everyone"]["speakers"] == toys.SPEAKERS
+        assert "It is a toy." in described["limits"]
+        emotion = described["calibration"]["emotion"]
+        assert emotion["error_after"] < emotion["error_before"]
+        assert temperatures[0] == emotion["temperature"] < 1
+
+    @pytest.mark.parametrize(
+        ("changes", "words"),
+        [
+            ({"protocol": "random-clip"}, "knows the speakers"),
+            ({"patience": 5}, "set patience=0"),
+            ({"transform": np.abs}, "transforms embeddings"),
+            ({"tested": ("toy-abroad",)}, "does not test its own corpus"),
+        ],
+    )
+    def test_of_an_experiment_that_cannot_ship_is_refused(
+        self, experiment, tmp_path, changes, words
+    ):
+        with pytest.raises(PersonaError, match=words):
+            release.train(experiment.but(**changes), tmp_path / "model")
+        assert not (tmp_path / "model").exists()
+
+
+def _as_wide_as_the_table(self, dtype: str = "float32") -> None:
+    self.pause, self.dtype, self.least, self.dimension = 0.0, dtype, 0, toys.DIMENSION
+
+
+def _predictions() -> pd.DataFrame:
+    """Right, but not sure of it; ages 3 years too high or too low."""
+    clips = toys.clips()
+    codes = pd.Categorical(clips["emotion"], EMOTIONS).codes
+    emotion = np.full((len(clips), 6), 0.1)
+    emotion[np.arange(len(clips)), codes] = 0.5
+    return pd.DataFrame(
+        {
+            "clip": clips["clip"], "seed": 0, "fold": clips["speaker"] % 5,
+            **{f"p_{name}": emotion[:, i] for i, name in enumerate(EMOTIONS)},
+            "p_female": np.where(clips["gender"] == "female", 0.9, 0.1),
+            "age": clips["age"] + np.where(np.arange(len(clips)) % 2, 3.0, -3.0),
+        }
+    )  # fmt: skip

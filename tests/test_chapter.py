@@ -1,0 +1,124 @@
+"""What every chapter shares: checked parameters, the box that reruns it, the closing sentence."""
+
+import json
+import shlex
+
+import numpy as np
+import papermill
+import pytest
+import yaml
+
+from persona import representations, store
+from persona.errors import PersonaError
+from persona.study import chapter
+
+
+@pytest.fixture
+def tables(tmp_path, monkeypatch):
+    """Feature tables of MFCC and CAM++ are here, and no others."""
+    monkeypatch.setenv("PERSONA_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("PERSONA_BUILD", str(tmp_path / "build"))
+    folder = tmp_path / "data" / "features" / "crema-d"
+    folder.mkdir(parents=True)
+    for name in ("mfcc", "campplus"):
+        (folder / f"{name}.parquet").touch()
+
+
+class TestParameters:
+    def test_come_back_in_their_order_as_lists(self, tables):
+        assert chapter.checked(
+            representations="mfcc", seeds=3, epochs=20, architectures=["cnn", "fcn", "cnn"]
+        ) == [["mfcc"], [3], 20, ["cnn", "fcn"]]
+
+    def test_may_join_representations(self, tables):
+        assert chapter.checked(representations=["mfcc+campplus"]) == [["mfcc+campplus"]]
+
+    @pytest.mark.parametrize(
+        ("wrong", "sentence"),
+        [
+            ({"representations": ["xyz"]}, "no representation 'xyz'; choose from campplus, mfcc."),
+            ({"representations": "mfcc+xyz"}, "no representation 'xyz'"),
+            ({"representations": "wavlm"}, "persona extract --representation wavlm"),
+            ({"representations": []}, "No representation is named: choose from campplus, mfcc."),
+            ({"architectures": ["rnn"]}, "no architecture 'rnn'; choose from fcn, cnn."),
+            ({"architectures": []}, "No architecture is named"),
+            ({"protocols": "random"}, "no protocol 'random'; choose from random-clip"),
+            ({"age_units": ["litral"]}, "no unit of age 'litral'; choose from deviation, year."),
+            ({"corpora": ["cremad"]}, "no corpus 'cremad'; choose from crema-d"),
+            ({"epochs": 0}, "epochs holds 0: give whole numbers of 1 or more."),
+            ({"epochs": 2.5}, "epochs holds 2.5"),
+            ({"draws": True}, "draws holds True"),
+            ({"seeds": []}, "seeds is empty"),
+            ({"seeds": [-1]}, "seeds holds -1: give whole numbers of 0 or more."),
+            ({"clips": [10, 0]}, "clips holds 0"),
+        ],
+    )
+    def test_that_are_wrong_are_refused_in_a_sentence(self, tables, wrong, sentence):
+        with pytest.raises(PersonaError) as error:
+            chapter.checked(**wrong)
+        assert sentence in str(error.value)
+        assert str(error.value).endswith(".") and "\n" not in str(error.value)
+
+
+def test_what_was_not_run_is_listed_with_what_helps(tables):
+    lines = chapter.not_run(["mfcc"]).data.splitlines()
+    assert len(lines) == len(representations.NAMES) - 1
+    assert '- CAM++ was not run here: add "campplus" to `representations`' in lines[2]
+    assert any(
+        "`persona corpus fetch && persona extract --representation wavlm`" in x for x in lines
+    )
+    assert "CAM++" not in chapter.not_run().data
+
+
+def test_representations_that_have_results_are_found(tables):
+    with pytest.raises(PersonaError, match="no results of 'toy'"):
+        chapter.has_run("toy")
+    for folder, names in ((store.shipped(), ["mfcc"]), (store.made(), ["wavlm", "mfcc"])):
+        file = folder / "results" / "toy.parquet"
+        store.write_table(file, {"representation": np.array(names)}, {})
+    assert chapter.has_run("toy") == ["mfcc", "wavlm"]
+
+
+class TestTheBoxThatRerunsAChapter:
+    @pytest.fixture(autouse=True)
+    def notebook(self, tmp_path, monkeypatch):
+        source = 'representations = ["mfcc"]  # any\nepochs = 20\ntrain = False  # compute\n'
+        cell = {"cell_type": "code", "id": "a", "metadata": {"tags": ["parameters"]},
+                "source": source, "outputs": [], "execution_count": None}  # fmt: skip
+        kernel = {"name": "python3", "language": "python", "display_name": "Python 3"}
+        book = {"cells": [cell], "metadata": {"kernelspec": kernel}, "nbformat": 4,
+                "nbformat_minor": 5}  # fmt: skip
+        (tmp_path / "99_toy.ipynb").write_text(json.dumps(book))
+        monkeypatch.chdir(tmp_path)
+
+    def test_has_one_papermill_line_with_every_parameter(self):
+        box = chapter.rerun_box("99_toy").data
+        [line] = [x.removeprefix("> ") for x in box.splitlines() if x.startswith("> papermill")]
+        words = shlex.split(line)
+        assert words[1] == "notebooks/99_toy.ipynb"
+        given = yaml.safe_load(words[words.index("-y") + 1])
+        assert given == {"representations": ["mfcc"], "epochs": 20, "train": True}
+        assert set(given) == set(papermill.inspect_notebook("99_toy.ipynb"))
+
+    def test_shows_meanings_defaults_and_the_values_of_this_page(self):
+        box = chapter.rerun_box(
+            "99_toy", {"representations": ["x"], "epochs": 2, "train": True, "unrelated": object()}
+        ).data
+        assert '> | `representations` | any | `["mfcc"]` | `["x"]` |' in box
+        assert "unrelated" not in box
+        assert "this page" not in chapter.rerun_box("99_toy").data
+
+    def test_needs_its_notebook(self):
+        with pytest.raises(PersonaError, match=r"98_toy\.ipynb is not here"):
+            chapter.rerun_box("98_toy")
+
+
+def test_a_closing_sentence_can_be_recognised():
+    assert chapter.closing("all is well.").data == "**In short:** all is well."
+
+
+def test_chapters_are_quick_where_the_environment_says_so(monkeypatch):
+    monkeypatch.delenv("PERSONA_QUICK", raising=False)
+    assert not chapter.quick()
+    monkeypatch.setenv("PERSONA_QUICK", "1")
+    assert chapter.quick()

@@ -1,0 +1,113 @@
+"""Every chapter has one shape, teaches in open cells, and refuses wrong parameters."""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import papermill
+import pytest
+import yaml
+from papermill.exceptions import PapermillExecutionError
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+CHAPTERS = [notebook for notebook in NOTEBOOKS if not notebook.stem.endswith("_app")]
+
+
+def cells(notebook: Path) -> list[dict]:
+    return json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+
+
+def source(cell: dict) -> str:
+    return "".join(cell["source"])
+
+
+def tags(cell: dict) -> list[str]:
+    return cell["metadata"].get("tags", [])
+
+
+def code(notebook: Path) -> list[dict]:
+    return [cell for cell in cells(notebook) if cell["cell_type"] == "code"]
+
+
+def every_source(notebook: Path) -> str:
+    return "\n".join(source(cell) for cell in code(notebook))
+
+
+def test_every_notebook_is_a_page_of_the_book_and_every_page_is_there():
+    contents = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text(encoding="utf-8"))
+    pages = [contents["root"], *(c["file"] for part in contents["parts"] for c in part["chapters"])]
+    named = {page.removeprefix("notebooks/") for page in pages if page.startswith("notebooks/")}
+    assert named == {notebook.stem for notebook in NOTEBOOKS}
+    others = [page for page in pages if not page.startswith("notebooks/")]
+    assert all((ROOT / "book" / f"{page}.md").is_file() for page in others)
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda notebook: notebook.stem)
+class TestEveryNotebook:
+    def test_is_committed_without_outputs(self, notebook):
+        assert not any(cell["outputs"] or cell["execution_count"] for cell in code(notebook))
+
+    def test_runs_on_the_kernel_named_python3(self, notebook):
+        metadata = json.loads(notebook.read_text(encoding="utf-8"))["metadata"]
+        assert metadata["kernelspec"]["name"] == "python3"
+
+    def test_uses_nothing_private_of_the_package(self, notebook):
+        text = every_source(notebook)
+        assert not re.search(r"import[^\n]*\b_\w+|\b[a-z_]+\._(?!_)[a-z]\w*", text)
+
+
+@pytest.mark.parametrize("notebook", CHAPTERS, ids=lambda notebook: notebook.stem)
+class TestEveryChapter:
+    def test_opens_with_its_title_and_question(self, notebook):
+        first = cells(notebook)[0]
+        assert first["cell_type"] == "markdown" and source(first).startswith("# ")
+        assert "**Question.**" in source(first) and "?" in source(first)
+
+    def test_gives_its_answer_in_a_closing_sentence(self, notebook):
+        assert "chapter.closing(" in every_source(notebook)
+
+    def test_has_one_cell_of_parameters_each_explained(self, notebook):
+        [cell] = [cell for cell in code(notebook) if "parameters" in tags(cell)]
+        assert code(notebook)[0] == cell
+        for line in source(cell).splitlines():
+            assert re.fullmatch(r"\w+ = [^#]+  # .+", line), line
+
+    def test_takes_representations_as_a_list(self, notebook):
+        parameters = papermill.inspect_notebook(str(notebook))
+        if "representations" in parameters:
+            assert isinstance(ast.literal_eval(parameters["representations"]["default"]), list)
+
+    def test_says_how_it_is_rerun(self, notebook):
+        assert re.search(rf'chapter\.rerun_box\("{notebook.stem}"', every_source(notebook))
+
+    def test_hides_no_cell(self, notebook):
+        assert not [c for c in code(notebook) if {"hide-input", "remove-input"} & set(tags(c))]
+
+    def test_describes_every_figure_for_those_who_cannot_see_it(self, notebook):
+        for cell in code(notebook):
+            if re.search(r"\bfigures(_\w+)?\.\w+\(", source(cell)):
+                alt = cell["metadata"].get("mystnb", {}).get("image", {}).get("alt", "")
+                assert len(alt) > 40, source(cell)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("chapter", "wrong", "sentence"),
+    [
+        ("04_training", {"architectures": ["rnn"]}, "There is no architecture 'rnn'"),
+        ("05_paper_table", {"age_units": ["literal"]}, "There is no unit of age 'literal'"),
+        ("05_paper_table", {"epochs": 0}, "epochs holds 0"),
+    ],
+)
+def test_a_wrong_parameter_is_one_sentence_before_anything_is_trained(
+    chapter, wrong, sentence, tmp_path
+):
+    notebook = ROOT / "notebooks" / f"{chapter}.ipynb"
+    with pytest.raises(PapermillExecutionError) as error:
+        papermill.execute_notebook(
+            notebook, tmp_path / "out.ipynb", parameters=wrong | {"representations": ["mfcc"]},
+            progress_bar=False,
+        )  # fmt: skip
+    assert error.value.ename == "PersonaError" and sentence in error.value.evalue

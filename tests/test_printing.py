@@ -1,0 +1,323 @@
+"""What the command prints of many files: as it is ready, whatever the files are called or hold."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import toy_model
+from audio_samples import encode, save, sine
+from toy_model import CLIP
+
+from persona.app import files, printing
+from persona.app.predictor import Predictor
+from persona.errors import PersonaError
+from persona.labels import EMOTIONS
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> str:
+    with pytest.MonkeyPatch.context() as patch:
+        toy_model.register(patch)
+        return str(toy_model.model().save(tmp_path_factory.mktemp("model")))
+
+
+@pytest.fixture(autouse=True)
+def registered(monkeypatch):
+    toy_model.register(monkeypatch)
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Two recordings, and one that is none."""
+    inside = tmp_path / "recordings"
+    (inside / "deep").mkdir(parents=True)
+    (inside / "a.flac").write_bytes(CLIP.read_bytes())
+    (inside / "deep" / "b.FLAC").write_bytes(CLIP.read_bytes())
+    (inside / "deep" / "bad.wav").write_text("no audio")
+    return inside
+
+
+@pytest.fixture
+def run(model, capsys):
+    def predict(*names: object, form: str = "csv", **options):
+        code = printing.predict([str(n) for n in names], model=model, form=form, **options)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return predict
+
+
+def rows(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+class TestForms:
+    def test_csv_has_a_row_for_each_file_good_or_bad(self, run, folder):
+        code, out, err = run(folder)
+        found = rows(out)
+        assert code == 1
+        assert [Path(row["file"]).name for row in found] == ["a.flac", "b.FLAC", "bad.wav"]
+        assert sum(float(found[0][e]) for e in EMOTIONS) == pytest.approx(1, abs=1e-3)
+        assert float(found[0]["seconds"]) > float(found[0]["speech_seconds"]) > 1
+        assert "cannot be" in found[2]["error"] and not found[2]["age"]
+        assert err.startswith("persona: ")
+
+    def test_json_lines_hold_all_with_the_timeline(self, run, folder):
+        code, out, _ = run(folder / "a.flac", folder / "deep" / "b.FLAC", form="jsonl")
+        found = [json.loads(line) for line in out.splitlines()]
+        assert code == 0
+        assert len(found) == 2 and found[0]["timeline"] and found[0]["quality"]
+
+    def test_json_is_one_list(self, run, folder):
+        code, out, _ = run(folder, form="json")
+        assert code == 1
+        assert ["error" in row for row in json.loads(out)] == [False, False, True]
+
+    def test_a_table_is_for_reading(self, run, folder):
+        code, out, _ = run(folder / "a.flac", form="table")
+        assert code == 0
+        first, second = out.splitlines()
+        assert first.split() == ["file", "seconds", "emotion", "gender", "age", "notes"]
+        assert str(folder / "a.flac") in second and "%" in second
+
+    def test_nothing_to_predict_or_an_unknown_form_is_one_sentence(self, run, folder):
+        with pytest.raises(PersonaError, match="name a file"):
+            run()
+        with pytest.raises(PersonaError, match="no form 'xml'"):
+            run(folder, form="xml")
+
+
+class TestNames:
+    def test_two_bad_files_of_one_name_are_told_apart(self, run, tmp_path):
+        for place in ("x", "y"):
+            (tmp_path / place).mkdir()
+            save(tmp_path / place / "bad.wav", b"no audio")
+        _, _, err = run(tmp_path / "x" / "bad.wav", tmp_path / "y" / "bad.wav")
+        assert str(tmp_path / "x" / "bad.wav") in err
+        assert str(tmp_path / "y" / "bad.wav") in err
+
+    @pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r"])
+    def test_no_cell_starts_a_formula(self, run, tmp_path, monkeypatch, first):
+        monkeypatch.chdir(tmp_path)
+        name = f"{first}1+1.flac"
+        Path(name).write_bytes(CLIP.read_bytes())
+        _, out, _ = run(name)
+        assert rows(out)[0]["file"][0] in "'\\"
+
+    def test_that_no_terminal_can_bear_are_escaped_in_every_form(self, run, tmp_path):
+        name = "\x1b[31m\udcff\u202e.flac"
+        file = os.path.join(tmp_path, name)
+        Path(file).write_bytes(CLIP.read_bytes())
+        for form in printing.FORMS:
+            code, out, _ = run(file, form=form)
+            assert code == 0
+            assert out.isprintable() or not set(out) & {"\x1b", "\udcff", "\u202e"}
+            out.encode()
+        _, out, _ = run(file, form="jsonl")
+        assert json.loads(out)["file"].endswith(r"\x1b[31m\udcff\u202e.flac")
+
+    def test_that_the_output_cannot_encode_are_escaped(self):
+        narrow = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+        assert printing._encodable("ä 你.wav", narrow) == r"ä \u4f60.wav"
+
+
+class TestFolders:
+    def test_say_what_they_leave_out_and_why(self, run, folder):
+        (folder / "._a.flac").write_bytes(b"resource fork")
+        (folder / "notes.txt").write_text("x")
+        os.mkfifo(folder / "pipe.wav")
+        _, out, err = run(folder)
+        assert len(rows(out)) == 3
+        assert "files whose names do not end as those of recordings (1)" in err
+        assert "._ files of macOS, which hold no sound (1)" in err
+        assert "broken links, pipes or devices (1)" in err
+
+    def test_without_audio_are_an_error_row(self, run, tmp_path):
+        (tmp_path / "empty").mkdir()
+        code, out, _ = run(tmp_path / "empty")
+        assert code == 1
+        assert "holds no audio" in rows(out)[0]["error"]
+
+    def test_that_cannot_be_read_are_an_error_row(self, run, folder, monkeypatch):
+        """As root every folder can be read, so the refusal is made."""
+        real = os.scandir
+
+        def scandir(path):
+            if str(path).endswith("deep"):
+                raise PermissionError(13, "Permission denied", str(path))
+            return real(path)
+
+        monkeypatch.setattr(os, "scandir", scandir)
+        code, out, _ = run(folder)
+        bad = [row for row in rows(out) if row["error"]]
+        assert code == 1
+        assert len(bad) == 1 and "deep" in bad[0]["file"]
+        assert "cannot be read (Permission denied)" in bad[0]["error"]
+
+    def test_name_a_file_once_that_is_given_twice(self):
+        assert files.find([str(CLIP), str(CLIP)]).files == [str(CLIP)]
+
+
+def test_a_fifo_that_is_named_is_an_error_row_and_does_not_hang(run, tmp_path):
+    os.mkfifo(tmp_path / "pipe.wav")
+    code, out, _ = run(tmp_path / "pipe.wav")
+    assert code == 1 and "is a pipe or a device" in rows(out)[0]["error"]
+
+
+def test_a_drive_that_vanishes_is_an_error_row(run, monkeypatch):
+    def gone(*_, **__):
+        raise OSError(107, "Transport endpoint is not connected")
+
+    monkeypatch.setattr(Predictor, "predict", gone)
+    code, out, _ = run(CLIP, CLIP.parent / "other.flac")
+    assert code == 1
+    assert all("Transport endpoint" in row["error"] for row in rows(out))
+
+
+class TestResuming:
+    def test_skips_what_is_done_and_appends_the_rest(self, run, folder, tmp_path):
+        out = tmp_path / "out.csv"
+        assert run(folder / "a.flac", resume=str(out))[0] == 0
+        before = out.read_text()
+        calls = toy_model.Bands.calls
+        code, printed, _ = run(folder, resume=str(out))
+        assert code == 1 and printed == ""
+        assert toy_model.Bands.calls == calls + 1
+        assert out.read_text().startswith(before)
+        assert len(rows(out.read_text())) == 3
+
+    @pytest.mark.parametrize("form", ["csv", "jsonl"])
+    def test_tries_again_what_failed_and_what_was_cut_off(self, run, folder, tmp_path, form):
+        out = tmp_path / "out"
+        run(folder, form=form, resume=str(out))
+        whole = out.read_text()
+        out.write_text(whole + whole[-40:-20])  # as a kill in the middle of a row leaves it
+        (folder / "deep" / "bad.wav").write_bytes(CLIP.read_bytes())
+        calls = toy_model.Bands.calls
+        assert run(folder, form=form, resume=str(out))[0] == 0
+        assert toy_model.Bands.calls == calls + 1
+        found = (
+            rows(out.read_text())
+            if form == "csv"
+            else [json.loads(line) for line in out.read_text().splitlines()]
+        )
+        assert len(found) == 3 and not any(row.get("error") for row in found)
+
+    def test_knows_a_name_that_looks_like_a_formula_again(self, run, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        for name in ("=1.flac", "'=1.flac"):
+            Path(name).write_bytes(CLIP.read_bytes())
+        run("=1.flac", resume="out.csv")
+        calls = toy_model.Bands.calls
+        run("=1.flac", resume="out.csv")
+        assert toy_model.Bands.calls == calls
+
+    def test_of_another_file_is_one_sentence_and_leaves_it_alone(self, run, folder, tmp_path):
+        other = save(tmp_path / "mine.csv", b"name,mark\nme,1\n")
+        for form in ("csv", "jsonl"):
+            with pytest.raises(PersonaError, match="name another"):
+                run(folder, form=form, resume=str(other))
+        assert other.read_bytes() == b"name,mark\nme,1\n"
+
+    def test_goes_with_rows_only(self, run, folder, tmp_path):
+        with pytest.raises(PersonaError, match="--csv or --jsonl"):
+            run(folder, form="table", resume=str(tmp_path / "x"))
+
+
+class TestTextGrids:
+    def test_are_written_one_for_each_file_with_four_tiers(self, run, folder, tmp_path):
+        run(folder, textgrid=str(tmp_path / "grids"))
+        assert {p.name for p in (tmp_path / "grids").iterdir()} == {"a.TextGrid", "b.TextGrid"}
+        text = (tmp_path / "grids" / "a.TextGrid").read_text()
+        assert [line.split('"')[1] for line in text.splitlines() if "        name" in line] == [
+            "emotion", "gender", "age", "speech",
+        ]  # fmt: skip
+        assert 'text = "speech"' in text and 'text = ""' in text
+
+    def test_cover_all_of_the_time_without_overlaps(self, run, folder, tmp_path):
+        run(folder / "a.flac", textgrid=str(tmp_path))
+        text = (tmp_path / "a.TextGrid").read_text()
+        for tier in text.split("item [")[2:]:
+            values = [
+                float(line.split("=")[1]) for line in tier.splitlines() if line.startswith(" " * 12)
+                and ("xmin" in line or "xmax" in line)
+            ]  # fmt: skip
+            assert values[0] == 0 and values[1:-1:2] == values[2::2]
+            assert f"xmax = {values[-1]!r}" in text
+
+    def test_of_two_files_of_one_name_are_two(self, run, folder, tmp_path):
+        (folder / "deep" / "a.flac").write_bytes(CLIP.read_bytes())
+        run(folder, textgrid=str(tmp_path / "grids"))
+        assert len(list((tmp_path / "grids").iterdir())) == 3
+
+
+SCRIPT = f"""
+import sys, time
+sys.path.insert(0, {str(ROOT / "tests")!r})
+import toy_model, pytest
+toy_model.register(pytest.MonkeyPatch())
+from persona.app import printing
+if sys.argv[3] == "slow":
+    embed = toy_model.Bands.embed
+    toy_model.Bands.embed = lambda self, w: (time.sleep(0.5), embed(self, w))[1]
+sys.exit(printing.predict(sys.argv[4:], model=sys.argv[1], form=sys.argv[2]))
+"""
+
+
+def start(model: str, form: str, speed: str, *names: object, **options) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, model, form, speed, *map(str, names)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, **options,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdin"])
+def test_a_recording_is_read_from_standard_input(model, name):
+    process = start(model, "jsonl", "fast", name, stdin=subprocess.PIPE)
+    out, err = process.communicate(CLIP.read_bytes(), timeout=60)
+    assert process.returncode == 0, err
+    assert json.loads(out)["file"] == name
+
+
+@pytest.fixture
+def many(tmp_path) -> list[Path]:
+    found = [tmp_path / f"{i:02d}.flac" for i in range(30)]
+    for file in found:
+        file.write_bytes(CLIP.read_bytes())
+    return found
+
+
+@pytest.mark.parametrize(("form", "lines"), [("csv", 2), ("jsonl", 1), ("table", 0)])
+def test_ctrl_c_keeps_what_was_ready(model, many, form, lines):
+    process = start(model, form, "slow", *many)
+    first = [process.stdout.readline() for _ in range(lines)]
+    time.sleep(3 if form == "table" else 0.1)
+    process.send_signal(signal.SIGINT)
+    rest, err = process.communicate(timeout=60)
+    assert process.returncode == printing.STOPPED
+    assert b"Traceback" not in err
+    whole = (b"".join(first) + rest).decode()
+    assert whole.endswith("\n") and "00.flac" in whole and "29.flac" not in whole
+
+
+def test_a_closed_pipe_ends_it_quietly(model, many):
+    process = start(model, "csv", "slow", *many)
+    process.stdout.readline()
+    process.stdout.close()
+    process.wait(timeout=60)
+    assert process.returncode == printing.CLOSED
+    assert process.stderr.read().strip() in (b"",)
+
+
+def test_noise_is_an_error_row_too(run, tmp_path):
+    code, out, _ = run(save(tmp_path / "sine.wav", encode(sine())))
+    assert code == 1 and "no speech was found in 2.0 s" in rows(out)[0]["error"]
