@@ -35,7 +35,10 @@ Scheduler = Annotated[
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; what a user can put right is one sentence on stderr and exit code 1."""
     try:
-        return app(arguments, standalone_mode=False) or 0
+        code = app(arguments, standalone_mode=False) or 0
+        if code == 130:  # typer's own word for Ctrl-C
+            raise KeyboardInterrupt
+        return code
     except typer.Exit as end:
         return end.exit_code
     except PersonaError as error:

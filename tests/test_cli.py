@@ -1,152 +1,109 @@
-import csv
-import io
-import json
+"""The command: what a user can put right is one sentence and an exit code, never a traceback."""
+
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from audio_samples import encode, save, sine
 
-from persona import cli, predictor, report
+from persona import __version__, cli, corpora, store
+from persona.errors import PersonaError
 
-ROOT = Path(__file__).resolve().parent.parent
-
-
-class Ear:
-    """Hears the same in every file that `audio` reads, in place of a model."""
-
-    def predict(self, source):
-        from persona import audio
-
-        heard = audio.read(source)
-        line = predictor.Timeline(
-            np.array([0.0]), np.array([2.0]), np.full((1, 6), 1 / 6), np.full((1, 2), 0.5),
-            np.array([40.0]),
-        )  # fmt: skip
-        emotion = dict.fromkeys(("anger", "disgust", "fear", "happy", "neutral", "sad"), 0.1)
-        return predictor.Prediction(
-            emotion | {"happy": 0.5}, {"female": 0.25, "male": 0.75}, 40.0, 23.0, 57.0,
-            heard.seconds, heard.notes, line,
-        )  # fmt: skip
+ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.fixture(autouse=True)
-def ear(monkeypatch):
-    monkeypatch.setattr(predictor.Predictor, "load", lambda model, revision=None: Ear())
+def sentence(capsys) -> str:
+    """The one sentence on standard error."""
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("persona: "), lines
+    return lines[0].removeprefix("persona: ")
 
 
-@pytest.fixture
-def good(tmp_path) -> Path:
-    return save(tmp_path / "good.wav", encode(sine()))
+def test_the_version_is_the_package_s(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out.strip() == __version__
 
 
-@pytest.fixture
-def broken(tmp_path) -> Path:
-    return save(tmp_path / "broken.wav", b"no audio")
+@pytest.mark.parametrize("words", [["predict"], ["sing"], ["extract", "mfcc", "--jobs", "0"]])
+def test_wrong_words_are_a_sentence_and_2(words, capsys):
+    assert cli.main(words) == 2
+    assert sentence(capsys)
 
 
-def test_a_file_is_a_row_of_a_table_and_0(good, capsys):
-    assert cli.main(["predict", str(good)]) == 0
-    head, row = capsys.readouterr().out.splitlines()
-    assert head.split("  ")[0].strip() == "file"
-    cells = [cell.strip() for cell in row.split("  ") if cell]
-    assert cells == [str(good), "2.0", "happy 50%", "male 75%", "40 (23 to 57)"]
+def test_an_error_for_a_person_is_a_sentence_and_1(monkeypatch, capsys):
+    def fail(*_, **__):
+        raise PersonaError("The disk is full: make room.")
+
+    monkeypatch.setattr(corpora, "oddities", fail)
+    assert cli.main(["corpus", "oddities"]) == 1
+    assert sentence(capsys) == "The disk is full: make room."
 
 
-def test_a_bad_file_stops_nothing_and_is_a_sentence_and_1(good, broken, capsys):
-    assert cli.main(["predict", str(broken), str(good)]) == 1
-    shown = capsys.readouterr()
-    assert len(shown.out.splitlines()) == 2
-    assert shown.err.splitlines()[-1].startswith('persona: "broken.wav" cannot be decoded')
-    assert "Traceback" not in shown.err
+def test_ctrl_c_is_a_sentence_and_130(monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(corpora, "oddities", interrupted)
+    assert cli.main(["corpus", "oddities"]) == 130
+    assert "go on where it was" in sentence(capsys)
 
 
-def test_a_missing_file_is_a_sentence_and_1(tmp_path, capsys):
-    assert cli.main(["predict", str(tmp_path / "none.wav")]) == 1
-    assert capsys.readouterr().err.endswith('persona: "none.wav" was not found: check the path.\n')
+def test_a_fault_of_the_program_is_not_hidden(monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(corpora, "oddities", broken)
+    with pytest.raises(RuntimeError, match="a fault"):
+        cli.main(["corpus", "oddities"])
 
 
-def test_a_folder_is_heard_with_what_is_inside_in_order(tmp_path, capsys):
-    (tmp_path / "in").mkdir()
-    for name in ("b.wav", "in/a.WAV", "notes.txt"):
-        save(tmp_path / name, encode(sine()))
-    assert cli.main(["predict", "--json", str(tmp_path)]) == 0
-    files = [row["file"] for row in json.loads(capsys.readouterr().out)]
-    assert files == [str(tmp_path / "b.wav"), str(tmp_path / "in" / "a.WAV")]
+@pytest.mark.parametrize("words", [["extract", "nonsense"], ["weights", "nonsense"]])
+def test_an_unknown_representation_is_answered_with_those_there_are(words, capsys):
+    assert cli.main(words) == 1
+    assert "mfcc" in sentence(capsys)
 
 
-def test_a_folder_without_audio_is_a_sentence_and_1(tmp_path, capsys):
-    assert cli.main(["predict", str(tmp_path)]) == 1
-    assert "holds no audio" in capsys.readouterr().err
+def test_an_unknown_corpus_is_answered_with_those_there_are(capsys):
+    assert cli.main(["extract", "mfcc", "--corpus", "nonsense"]) == 1
+    assert "crema-d" in sentence(capsys)
 
 
-def test_json_holds_everything_and_the_errors(good, broken, capsys):
-    assert cli.main(["predict", "--json", str(good), str(broken)]) == 1
-    first, second = json.loads(capsys.readouterr().out)
-    assert first["emotion"]["happy"] == 0.5
-    assert (first["age_low"], first["age_high"], first["seconds"]) == (23.0, 57.0, 2.0)
-    assert first["timeline"][0]["end"] == 2.0
-    assert second == {"file": str(broken), "error": second["error"]}
-    assert "cannot be decoded" in second["error"]
+def test_extraction_without_audio_says_how_to_get_it(tmp_path, capsys):
+    assert cli.main(["extract", "mfcc", "--folder", str(tmp_path)]) == 1
+    assert "get its audio" in capsys.readouterr().err.splitlines()[-1]
 
 
-def test_csv_has_a_row_for_each_file_and_a_column_for_each_answer(good, broken, capsys):
-    assert cli.main(["predict", "--csv", str(good), str(broken)]) == 1
-    first, second = csv.DictReader(io.StringIO(capsys.readouterr().out))
-    assert (first["happy"], first["male"], first["age"]) == ("0.5000", "0.7500", "40.0000")
-    assert first["error"] == ""
-    assert second["happy"] == ""
-    assert "cannot be decoded" in second["error"]
+def test_two_forms_of_output_at_once_are_refused(capsys):
+    assert cli.main(["predict", "a.wav", "--csv", "--json"]) == 1
+    assert "one of" in sentence(capsys)
 
 
-@pytest.mark.parametrize("form", [[], ["--csv"], ["--json"]])
-def test_a_name_cannot_command_the_terminal(tmp_path, form, capsys):
-    """Escape codes and line breaks in a name are shown, not sent."""
-    odd = save(tmp_path / "a\x1b[31m\n<b>'\".wav", encode(sine()))
-    bad = save(tmp_path / "c\x1b[0m.wav", b"no audio")
-    assert cli.main(["predict", *form, str(odd), str(bad)]) == 1
-    shown = capsys.readouterr()
-    assert "\x1b" not in shown.out + shown.err
-    if not form:
-        assert "a?[31m?<b>'\".wav" in shown.out
+def test_feature_tables_are_listed_with_what_made_them(capsys):
+    table = store.shipped() / "features" / "crema-d" / "mfcc.parquet"
+    if not table.exists():
+        pytest.skip("no feature table ships here")
+    assert cli.main(["features"]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("mfcc "))
+    assert "clips" in line and "'pooling': 'mean+std'" in line
 
 
-def test_a_file_named_twice_is_heard_once(good, capsys):
-    assert cli.main(["predict", "--json", str(good), str(good)]) == 0
-    assert len(json.loads(capsys.readouterr().out)) == 1
+def test_oddities_are_listed(capsys):
+    assert cli.main(["corpus", "oddities"]) == 0
+    assert "1076_MTI_SAD_XX" in capsys.readouterr().out
 
 
-def test_a_model_that_is_none_is_one_sentence_and_1(good, capsys, monkeypatch):
-    monkeypatch.undo()
-    assert cli.main(["predict", str(good), "--model", "nowhere"]) == 1
-    assert capsys.readouterr().err.startswith("persona: There is no model 'nowhere'")
+def test_shipping_is_refused_outside_a_checkout(monkeypatch, capsys):
+    monkeypatch.setattr(store, "in_checkout", lambda: False)
+    assert cli.main(["ship"]) == 1
+    assert "checkout" in sentence(capsys)
 
 
-def test_an_error_that_is_no_fault_of_the_audio_is_not_hidden(good, monkeypatch):
-    monkeypatch.setattr(Ear, "predict", lambda self, source: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        report.predict([str(good)], model=None, revision=None, form="table")
-
-
-def test_training_needs_at_least_one_seed(capsys):
-    assert cli.main(["train", "--seeds", "0"]) == 1
-    assert capsys.readouterr().err == "persona: --seeds has to be 1 or more.\n"
-
-
-def test_training_on_a_table_that_is_not_there_says_how_to_make_it(capsys, tmp_path):
-    assert cli.main(["train", "--representation", "nothing", "--out", str(tmp_path)]) == 1
-    assert "There is no feature table for 'nothing'" in capsys.readouterr().err
-
-
-def test_help_is_shown_without_importing_anything_heavy():
-    script = (
-        "import sys; from persona import cli\n"
-        "try: cli.main(['--help'])\n"
-        "except SystemExit: pass\n"
-        "print([m for m in ('torch', 'librosa', 'pandas', 'scipy') if m in sys.modules])"
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys; from persona import cli; cli.main(['--help']);"
+        "heavy = {'torch', 'pandas', 'librosa', 'onnxruntime', 'numpy'} & set(sys.modules);"
+        "sys.exit(str(sorted(heavy)) if heavy else 0)"
     )
-    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
-    assert shown.stdout.splitlines()[-1] == "[]"
-    assert "predict" in shown.stdout and "train" in shown.stdout
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "predict" in done.stdout

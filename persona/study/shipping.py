@@ -1,0 +1,133 @@
+"""Making what was computed here what the repository ships, and the README's table and findings."""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from persona import evaluation, representations, store
+from persona.errors import PersonaError, StoreError
+from persona.study import best, comparison, paper
+from persona.study.terms import MEASURES, METRICS, number, shown
+
+CLOSING = "**In short:** "
+"""How a chapter's finding begins."""
+
+FINDINGS = (
+    "05_paper_table",
+    "06_speakers",
+    "11_what_kind_of_ear",
+    "13_outside_the_studio",
+    "14_best",
+)
+"""Chapters whose findings the README shows."""
+
+UNSHIPPED = ("whisper_layers", "crema-d-degraded-test")
+"""Feature tables too large to ship; only results computed from them are."""
+
+LARGEST = 10_000_000
+"""Bytes that a shipped table may have."""
+
+_PARTS = ("headline", "findings")
+
+
+def ship() -> Iterator[Path]:
+    """Copy tables, results and the model made here to where they ship from, yielding each file.
+
+    Raises `PersonaError` outside a checkout, and for a table that is too large to ship.
+    """
+    if not store.in_checkout():
+        raise PersonaError("What ships belongs to a checkout of the repository: run it in one.")
+    made, shipped = store.made(), store.shipped()
+    files = [*sorted(made.glob("features/*/*.parquet")), *sorted(made.glob("results/*.parquet"))]
+    files += sorted(file for file in made.glob("models/default/*") if file.name[0] != ".")
+    predicted = made / "predictions" / f"{best.shipped().identity()}.parquet"
+    files += [predicted] if predicted.exists() else []
+    for file in files:
+        if file.stem in UNSHIPPED or file.parent.name in UNSHIPPED:
+            continue
+        if file.stat().st_size > LARGEST:
+            raise PersonaError(f"{file} has over {LARGEST / 1e6:.0f} MB: it cannot ship.")
+        target = shipped / file.relative_to(made)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, target)
+        yield target
+    executed = made / "notebooks"
+    if executed.is_dir():
+        store.write_json(findings_file(), collected(executed))
+    readme = shipped.parent / "README.md"
+    store.write_bytes(readme, filled(readme.read_text(encoding="utf-8")).encode())
+    yield readme
+
+
+def findings_file() -> Path:
+    """The findings of `FINDINGS` as they were computed last."""
+    return store.shipped() / "results" / "findings.json"
+
+
+def collected(executed: Path) -> dict[str, str]:
+    """Findings of the executed notebooks in a folder, by chapter; empty ones are left out."""
+    found = {}
+    for chapter in FINDINGS:
+        file = executed / f"{chapter}.ipynb"
+        if file.exists() and (sentence := finding(json.loads(file.read_text(encoding="utf-8")))):
+            found[chapter] = sentence
+    return found
+
+
+def finding(notebook: dict[str, Any]) -> str:
+    """The sentence of an executed notebook that begins with `CLOSING`, without it; "" if none."""
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            text = "".join(output.get("data", {}).get("text/markdown", ""))
+            if text.startswith(CLOSING):
+                return text.removeprefix(CLOSING)
+    return ""
+
+
+def filled(text: str) -> str:
+    """The README's text with its table and findings taken from the results that ship."""
+    sentences = store.read_json(findings_file()).values()
+    parts = {
+        "headline": headline(),
+        "findings": "\n".join(f"{i}. {s[0].upper()}{s[1:]}" for i, s in enumerate(sentences, 1)),
+    }
+    for name in _PARTS:
+        place = re.compile(rf"(<!-- {name}[^>]*-->\n).*?(<!-- /{name} -->)", re.DOTALL)
+        content = parts[name]
+        text = place.sub(lambda found: f"{found[1]}\n{content}\n\n{found[2]}", text)  # noqa: B023
+    return text
+
+
+def headline() -> str:
+    """The paper's table and ours in Markdown, from the results that ship: balanced networks."""
+    rows = []
+    for cell, values in paper.quoted().items():
+        numbers = [number(values[metric], metric) for metric in MEASURES.values()]
+        rows.append(("paper", shown(cell.representation), shown(cell.architecture), *numbers))
+    rows += _ours()
+    headings = ["", "representation", "network", *(METRICS[m].heading for m in MEASURES.values())]
+    lines = [headings, ["---"] * 3 + ["--:"] * len(MEASURES), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _ours() -> Iterator[tuple[str, ...]]:
+    try:
+        table = store.read_table(store.shipped() / "results" / "paper_table.parquet")
+    except StoreError as error:
+        raise PersonaError(f"{error} The README's table is made of it.") from error
+    described = table.provenance["experiments"]
+    results = pd.DataFrame(table.columns)
+    order = {name: place for place, name in enumerate(representations.NAMES)}
+    keys = ["protocol", "representation", "architecture", "experiment"]
+    groups = sorted(results.groupby(keys), key=lambda one: (one[0][0], order[one[0][1]], one[0][2]))
+    for (protocol, representation, architecture, name), counts in groups:
+        if described[name]["settings"]["age_unit"] != "deviation":
+            continue
+        scored = comparison.score({0: evaluation.from_frame(counts)}).iloc[0]
+        names = (shown(protocol), shown(representation), shown(architecture))
+        yield (f"ours, {names[0]}", *names[1:], *scored)
