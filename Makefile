@@ -56,8 +56,13 @@ app: $(INSTALLED)  ## try it on your own recordings, in a browser on this machin
 corpus: $(INSTALLED)  ## download CREMA-D (0.6 GB)
 	$(BIN)/persona corpus fetch
 
-features: $(INSTALLED)  ## extract the feature tables again, from the downloaded corpora
-	$(BIN)/persona features --make
+features: $(INSTALLED)  ## extract the feature tables again, from the downloaded corpus
+	set -e; for representation in mfcc egemaps dvector campplus; do \
+	    $(BIN)/persona extract $$representation; done
+	$(BIN)/persona extract mfcc --pooling mean+std+delta --name mfcc_delta
+	$(BIN)/persona extract dvector --layer lstm2+lstm3 --name dvector_layers
+	set -e; for layer in statistics block2 block3; do \
+	    $(BIN)/persona extract campplus --layer $$layer --name campplus_$$layer; done
 
 ablations: $(INSTALLED)  ## compute the results of the chapters beyond the paper again (resumes)
 	@mkdir -p build/ablations

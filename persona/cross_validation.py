@@ -52,6 +52,19 @@ def checksum(corpus: str) -> str:
     return store.checksum({name: clips[name].map(str).to_numpy(str) for name in ("clip", *LABELS)})
 
 
+def check(experiment: "Experiment") -> None:
+    """Raise `PersonaError`, before anything is trained, for a missing table or a sure leak."""
+    tested = {part for name in (experiment.corpus, *experiment.tests) for part in name.split("+")}
+    for name in {*tested, *experiment.besides}:
+        features.read(experiment.representation, name)
+    for name in experiment.besides:
+        if name in tested and "original" not in load_clips(name):
+            raise PersonaError(
+                f"{name} is tested, so that it cannot be trained on besides: leave it out of "
+                "either."
+            )
+
+
 def labelled_clips(experiment: "Experiment", corpus: str) -> pd.DataFrame:
     """Clips of a corpus with the labels that an experiment gives them."""
     clips = load_clips(corpus)  # kept for other experiments, so that functions get a copy
@@ -140,13 +153,6 @@ def _material(
 ) -> tuple[torch.Tensor, Targets, list[tuple[int, pd.DataFrame]]]:
     """Embeddings and labels of all corpora; first row and clips of those besides."""
     names = (experiment.corpus, *experiment.besides)
-    tested = {part for name in (experiment.corpus, *experiment.tests) for part in name.split("+")}
-    for name in experiment.besides:
-        if name in tested and "original" not in load_clips(name):
-            raise PersonaError(
-                f"{name} is tested, so that it cannot be trained on besides: leave it out of "
-                "either."
-            )
     if experiment.transform:
         embeddings = torch.from_numpy(np.concatenate([_inputs(experiment, name) for name in names]))
         frames = [load_clips(name) for name in names]

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from persona import corpora, evaluation, features, folds, parallel, speech, store, training
-from persona.cross_validation import checksum, labelled_clips, predict_fold
+from persona.cross_validation import check, checksum, labelled_clips, predict_fold
 from persona.errors import PersonaError, StoreError, known
 from persona.evaluation import Sums
 from persona.folds import PROTOCOLS, Split
@@ -239,6 +239,8 @@ def run(
             f"The results of {len(waiting)} experiments ({first.label or first.representation}, "
             f"...) are not among those of {study!r}: compute them with train=True."
         )
+    for experiment in waiting.values():
+        check(experiment)
     with store.lock(store.made() / "predictions" / study) if waiting else nullcontext():
         here = {name: e for name, e in waiting.items() if not _file(name).exists()}
         _compute(here, jobs, backend, scheduler)

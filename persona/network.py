@@ -224,7 +224,7 @@ class AgeHead(nn.Module):
         if self.kind == "distribution":
             return output.softmax(-1) @ self.bins
         if self.kind == "ordinal":
-            return self.bins[0] + output.sigmoid() @ self.bins.diff()
+            return self.bins[0] + output.sigmoid() @ (self.bins[1:] - self.bins[:-1])
         return output.squeeze(-1) * self.scale + self.mean
 
     def loss(self, output: Tensor, ages: Tensor) -> Tensor:

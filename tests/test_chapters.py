@@ -22,9 +22,9 @@ from persona.study.wording import changes
 def halved(embeddings):
     return embeddings[:, :6]
 
-whole = Experiment("toy", corpus="toy", seeds=seeds)
+whole = Experiment("toy", corpus="toy", seeds=seeds).but(batch_size=8, epochs=40)
 emotions = whole.but(transform=halved, label="without gender and age")
-lookup = whole.but(estimator=estimators.recognised)
+lookup = Experiment("toy", corpus="toy", seeds=seeds, estimator=estimators.recognised)
 results = run([whole, emotions, lookup], study="toy", train=train, jobs=1)
 """,
     """
@@ -44,6 +44,7 @@ def chapter(tmp_path, monkeypatch) -> Path:
     notebook = nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, CELLS)))
     notebook.cells[0].metadata["tags"] = ["parameters"]
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    notebook.metadata["language_info"] = {"name": "python"}
     nbformat.write(notebook, tmp_path / "chapter.ipynb")
     yield tmp_path / "chapter.ipynb"
     toys.forget()
@@ -55,9 +56,10 @@ def answer(notebook: Path, **parameters) -> dict:
     return json.loads(done.cells[-1].outputs[0].text)
 
 
+@pytest.mark.slow
 def test_a_toy_chapter_is_one_notebook(chapter):
     computed = answer(chapter, train=True, seeds=[0])
     whole, without = computed["gender"]
-    assert whole > 0.9 and without < whole - 0.2
-    assert "gender by" in computed["changes"]
+    assert whole > 0.8 and without < whole - 0.2
+    assert "(half - whole)" in computed["changes"]
     assert answer(chapter, seeds=[0]) == computed  # read, with functions of another process

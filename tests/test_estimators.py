@@ -11,7 +11,7 @@ from persona.network import Predicted
 from persona.study import costs, estimators, slopes, wording
 from persona.training import Settings, build
 
-CLIPS = toys.clips()
+CLIPS = toys.clips(speakers=30, each=24)
 EMBEDDINGS = toys.embeddings(CLIPS)
 KNOWN = folds.split(CLIPS, "random-clip", 0)[0]
 UNSEEN = folds.split(CLIPS, "speaker-disjoint", 0)[0]
@@ -28,7 +28,7 @@ def hits(predicted: Predicted, split: folds.Split) -> tuple[float, float, float]
 
 class TestTheRecognisedSpeaker:
     def test_is_the_right_one_where_voices_differ(self):
-        own = np.random.default_rng(0).normal(size=(toys.SPEAKERS, 6))[CLIPS["speaker"]]
+        own = np.random.default_rng(0).normal(size=(30, 6))[CLIPS["speaker"]]
         noisy = (own + np.random.default_rng(1).normal(0, 0.01, own.shape)).astype(np.float32)
         noisy = np.hstack([noisy, np.ones((len(noisy), 1), np.float32)])  # one never varies
         named = estimators.identified(noisy, CLIPS, KNOWN)
@@ -49,7 +49,7 @@ class TestTheRecognisedSpeaker:
 class TestAModel:
     def test_learns_what_the_embeddings_hold(self, model):
         emotion, gender, error = hits(model(EMBEDDINGS, CLIPS, UNSEEN, 0), UNSEEN)
-        assert emotion > 0.6 and gender > 0.8
+        assert emotion > 0.7 and gender > 0.8
         assert error < CLIPS["age"].iloc[UNSEEN.test].std()
 
     def test_learns_from_training_rows_only(self, model):
@@ -86,7 +86,7 @@ class TestSize:
 
 
 def counts(error: float):
-    """Sums of ten speakers whose predicted ages are off by `error` years."""
+    """Sums of speakers whose predicted ages are off by `error` years."""
     from persona import evaluation
 
     predicted = pd.DataFrame({"clip": CLIPS["clip"], "seed": 0, "age": CLIPS["age"] + error})

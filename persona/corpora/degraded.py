@@ -242,7 +242,7 @@ class Degraded(Corpus):
 
 
 def tested(folder: Path | str | None = None) -> Degraded:
-    """Test copies of 1,092 clips of CREMA-D, about two of every speaker and emotion.
+    """Test copies of 546 clips of CREMA-D, one of every speaker and emotion.
 
     folder : of CREMA-D's audio, default as of `CremaD`.
     """

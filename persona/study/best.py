@@ -50,13 +50,11 @@ def recipe(
 
 
 def shipped() -> Experiment:
-    """The experiment whose networks, trained on every clip, are the app's model."""
-    return recipe(
-        BLOCKS,
-        networks=3,
-        label="the model that ships",
-        besides=OUTSIDE,
-    )
+    """The experiment whose networks, trained on every clip, are the app's model.
+
+    Copies and other people more than double its clips, so that it takes fewer epochs.
+    """
+    return recipe(BLOCKS, networks=3, label="the model that ships", besides=OUTSIDE, epochs=8)
 
 
 def by_speaker(counts: Sums) -> Sums:
@@ -98,7 +96,8 @@ def accumulated(
     for _, same in table.groupby(["least", "seed"]):
         for _, tested in same.groupby("fold"):
             rest = same.drop(tested.index)
-            known = (rest[name].to_numpy() for name in ("predicted", "age", "speaker"))
-            limits = calibration.AgeInterval.fit(*known).limits(tested["predicted"].to_numpy())
+            ages, true, people = (rest[n].to_numpy() for n in ("predicted", "age", "speaker"))
+            interval = calibration.AgeInterval.fit(ages, true, people)
+            limits = interval.limits(tested["predicted"].to_numpy())
             table.loc[tested.index, ["low", "high"]] = np.column_stack(limits)
     return table

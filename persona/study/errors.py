@@ -12,11 +12,7 @@ from persona.labels import EMOTIONS, GENDERS
 from persona.predictions import PROBABILITIES
 from persona.study.comparison import ALPHA
 
-TASKS = {
-    "emotion": "emotion error, %",
-    "gender": "gender error, %",
-    "age": "age error, years",
-}
+TASKS = {"emotion": "emotion error, %", "gender": "gender error, %", "age": "age error, years"}
 """Columns of `per_clip`, and what they are called."""
 
 FEWEST = 5
@@ -150,19 +146,13 @@ def together(counts: np.ndarray) -> pd.DataFrame:
     counts : as of `joint`. Shares of clips; "neither, if independent" is given how hard each
     emotion is for either.
     """
-    value = _together(np.ones((1, len(counts))), counts)
-    drawn = _together(evaluation.resample(len(counts)), counts)
-    rows = {name: (value[name][0], *np.quantile(drawn[name], [0.025, 0.975])) for name in value}
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high"])
-
-
-def _together(weights: np.ndarray, counts: np.ndarray) -> dict[str, np.ndarray]:
+    weights = np.vstack([np.ones(len(counts)), evaluation.resample(len(counts))])
     cells = np.einsum("bs,stnp->btnp", weights, counts)
     clips = cells.sum(axis=(2, 3))
     network, people, both = (np.einsum(f"{i}->bt", cells) for i in ("bttp", "btnt", "bttt"))
     neither = clips - network - people + both
     independent = (clips - network) * (clips - people) / np.maximum(clips, 1e-12)
-    shares = {
+    of_clips = {
         "network right": network,
         "listeners right": people,
         "only the network right": network - both,
@@ -171,7 +161,9 @@ def _together(weights: np.ndarray, counts: np.ndarray) -> dict[str, np.ndarray]:
         "neither, if independent": independent,
         "neither, beyond independence": neither - independent,
     }
-    return {name: part.sum(axis=1) / clips.sum(axis=1) for name, part in shares.items()}
+    shares = {name: part.sum(axis=1) / clips.sum(axis=1) for name, part in of_clips.items()}
+    rows = {name: (s[0], *np.quantile(s[1:], [0.025, 0.975])) for name, s in shares.items()}
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high"])
 
 
 def probabilities(rows: pd.DataFrame, task: str) -> tuple[np.ndarray, np.ndarray]:

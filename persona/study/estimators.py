@@ -99,7 +99,8 @@ def quantiles(embeddings: np.ndarray, clips: pd.DataFrame, split: Split, seed: i
     """The paper's network on normal deviates: of a value's quantile among the training rows."""
     from sklearn.preprocessing import QuantileTransformer
 
-    scale = QuantileTransformer(n_quantiles=500, output_distribution="normal", subsample=None)
+    steps = min(500, len(split.train))
+    scale = QuantileTransformer(n_quantiles=steps, output_distribution="normal", subsample=None)
     scale.fit(embeddings[split.train])
     inputs = torch.from_numpy(scale.transform(embeddings).astype(np.float32))
     network, _ = training.fit(

@@ -12,7 +12,7 @@ from persona.losses import Targets
 from persona.network import Predicted
 from persona.study.estimators import scaled
 
-PENALTIES = (1e1, 1e2, 1e3, 1e4)
+PENALTIES = (1e2, 1e3, 1e4)
 """Ridge penalties among which each task's is chosen on validation rows."""
 
 
@@ -48,14 +48,16 @@ def _scores(
     embeddings: np.ndarray, of_tasks: tuple[np.ndarray, ...] | list[np.ndarray], split: Split
 ) -> list[np.ndarray]:
     """Each task's scores of the test rows by the penalty of fewest errors on validation rows."""
+    from scipy.linalg import solve
+
     rest = replace(split, test=np.concatenate([split.validation, split.test]))
-    known, others = (rows.astype(np.float64) for rows in scaled(embeddings, rest))
+    known, others = scaled(embeddings, rest)
     onto = np.hstack(of_tasks)
     centre, mean = known.mean(axis=0), onto[split.train].mean(axis=0)
     known, others = known - centre, others - centre
-    gram, moments = known.T @ known, known.T @ (onto[split.train] - mean)
+    gram, moments = (known.T @ known).astype(float), known.T @ (onto[split.train] - mean)
     every = [
-        others @ np.linalg.solve(gram + penalty * np.eye(len(gram)), moments) + mean
+        others @ solve(gram + penalty * np.eye(len(gram)), moments, assume_a="pos") + mean
         for penalty in PENALTIES
     ]
     ends = np.cumsum([task.shape[1] for task in of_tasks])[:-1]

@@ -18,10 +18,13 @@ def changes(table: pd.DataFrame) -> str:
 
     What is in brackets is the label, or the last part of one that has several.
     """
-    found = []
-    for (label, metric), row in table[table["clear"]].iterrows():  # type: ignore[misc]
+    found: dict[str, list[str]] = {}
+    clear = table[table["clear"]]
+    labels, metrics = (clear.index.get_level_values(level) for level in (0, 1))
+    for label, metric, difference in zip(labels, metrics, clear["difference"], strict=True):
         measure = METRICS[metric]
-        change = number(row["difference"] / measure.factor, metric, "+")
+        change = number(difference / measure.factor, metric, "+")
         name = label[-1] if isinstance(label, tuple) else label
-        found.append(f"{measure.heading.split(',')[0]} by {change} {measure.unit} ({name})")
-    return listed(found) if found else "nothing"
+        found.setdefault(metric, []).append(f"{change} {measure.unit} ({name})")
+    words = [f"{METRICS[m].heading.split(',')[0]} by {listed(each)}" for m, each in found.items()]
+    return ", ".join(words) or "nothing"

@@ -1,7 +1,8 @@
 """Extraction on all cores against each library's own loop over files, in one run.
 
-The clips beside the checkout are taken as often as it takes to outweigh the start of processes,
-as the whole corpus (7,442 clips) does.
+Here speech is found in every clip first, which the library's loop does not do; the clips beside
+the checkout are taken as often as it takes to outweigh the start of processes, as the whole corpus
+(7,442 clips) does.
 """
 
 import time
@@ -9,9 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from persona import features
+from persona import corpora, features
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "crema-d" / "audio"
 pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="no CREMA-D audio beside the checkout")
@@ -43,6 +45,25 @@ def opensmile_loop(files: list[Path]) -> None:
         smile.process_file(str(file))
 
 
+class Repeated(corpora.CremaD):
+    """The clips beside the checkout, each several times."""
+
+    name = "repeated"
+
+    def __init__(self, times: int) -> None:
+        super().__init__(folder=SHARED)
+        self.times = times
+
+    def clips(self) -> pd.DataFrame:
+        table = super().clips()
+        table = table[table["clip"].isin({file.stem for file in SHARED.iterdir()})]
+        parts = [table.assign(clip=table["clip"] + f"-{time}") for time in range(self.times)]
+        return pd.concat(parts, ignore_index=True)
+
+    def waveform(self, clip: str) -> np.ndarray:
+        return super().waveform(clip.rpartition("-")[0])
+
+
 def seconds(run: Callable[[], object]) -> float:
     start = time.perf_counter()
     run()
@@ -51,18 +72,19 @@ def seconds(run: Callable[[], object]) -> float:
 
 @pytest.mark.parametrize(
     ("representation", "loop", "times"),
-    [("mfcc", librosa_loop, 7), ("dvector", resemblyzer_loop, 1), ("egemaps", opensmile_loop, 2)],
+    [("mfcc", librosa_loop, 3), ("dvector", resemblyzer_loop, 1), ("egemaps", opensmile_loop, 1)],
 )
-def test_extraction_is_at_least_1_6_times_as_fast_as_the_librarys_loop(
-    representation, loop, times, tmp_path
+def test_extraction_is_faster_than_the_librarys_loop(
+    representation, loop, times, tmp_path, monkeypatch
 ):
-    clips = sorted(SHARED.glob("*.flac"))
-    files = {f"{clip.stem}-{i}": clip for clip in clips for i in range(times)}
-    loop(clips[:2])  # compiles what librosa compiles
-    plain = seconds(lambda: loop(list(files.values())))
-    ours = seconds(lambda: features.extract(representation, files, tmp_path / "table.parquet"))
+    monkeypatch.setenv("PERSONA_BUILD", str(tmp_path))
+    corpus = Repeated(times)
+    files = [SHARED / f"{clip.rpartition('-')[0]}.flac" for clip in corpus.clips()["clip"]]
+    loop(files[:2])  # compiles what librosa compiles
+    plain = seconds(lambda: loop(files))
+    ours = seconds(lambda: features.extract(corpus, representation))
     print(
         f"\n{representation}, {len(files)} clips: {plain:.1f} s in the library's loop, "
         f"{ours:.1f} s here, {plain / ours:.1f} times as fast"
     )
-    assert plain / ours >= 1.6
+    assert plain / ours > 1
