@@ -65,6 +65,12 @@ def check(experiment: "Experiment") -> None:
             )
 
 
+@lru_cache(maxsize=16)
+def fingerprint(corpus: str) -> str:
+    """What names the audio of a corpus."""
+    return corpora.load(corpus).fingerprint()
+
+
 def labelled_clips(experiment: "Experiment", corpus: str) -> pd.DataFrame:
     """Clips of a corpus with the labels that an experiment gives them."""
     clips = load_clips(corpus)  # kept for other experiments, so that functions get a copy

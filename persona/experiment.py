@@ -5,7 +5,7 @@ results[Experiment("mfcc")]                     # sums per seed and speaker, for
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from persona import corpora, evaluation, features, folds, parallel, speech, store, training
-from persona.cross_validation import check, checksum, labelled_clips, predict_fold
+from persona import features, folds, parallel, speech, store, training
+from persona.cross_validation import check, checksum, fingerprint, predict_fold
 from persona.errors import PersonaError, StoreError, known
-from persona.evaluation import Sums
 from persona.folds import PROTOCOLS, Split
 from persona.labels import TASKS
 from persona.network import ARCHITECTURES
+from persona.results import Results, summed
 from persona.training import Settings
 
 Transform = Callable[[np.ndarray], np.ndarray]
@@ -147,7 +147,7 @@ class Experiment:
             for corpus in trained
         }
         tested = {
-            corpus: [corpora.load(corpus).fingerprint(), checksum(corpus), speech.provenance()]
+            corpus: [fingerprint(corpus), checksum(corpus), speech.provenance()]
             for name in self.tested
             for corpus in name.split("+")
             if corpus not in trained
@@ -180,39 +180,11 @@ def _identified(value: Any) -> Any:
     return [f"{value.__qualname__} version {version or 1}", around]
 
 
-@dataclass(frozen=True)
-class Results:
-    """Sums of experiments per tested corpus and condition.
-
-    rows : columns experiment (identity), representation, architecture, protocol, trained_on,
-        corpus (tested), condition, seed, speaker, and `evaluation.SUM_COLUMNS`.
-    """
-
-    rows: pd.DataFrame
-
-    def __getitem__(self, experiment: Experiment) -> Sums:
-        """Sums over the corpus that the experiment tests first."""
-        return self.of(experiment)
-
-    def of(self, experiment: Experiment, corpus: str = "", condition: str = "") -> Sums:
-        """Sums over one of the tested corpora, under one of its conditions."""
-        rows = self.rows[self.rows["experiment"] == experiment.identity()]
-        rows = rows[rows["corpus"] == (corpus or experiment.tests[0])]
-        rows = rows[rows["condition"] == condition]
-        if rows.empty:
-            raise PersonaError(
-                f"There are no results of {experiment.label or experiment.representation} on "
-                f"{corpus or experiment.tests[0]} {condition}".rstrip()
-                + "."
-            )
-        return evaluation.from_frame(rows)
-
-
 def run(
     experiments: Sequence[Experiment],
     study: str = "experiments",
     *,
-    train: bool = False,
+    train: bool | Sequence[str] = False,
     jobs: int | None = None,
     backend: str = "loky",
     scheduler: str | None = None,
@@ -220,9 +192,10 @@ def run(
     """Results of experiments: read, or computed.
 
     study : name of the table of results that is read or written.
-    train : compute what has not been computed here. Predictions are kept by experiment, so that
-        an interrupted run goes on where it was; two runs of one study take turns. False: read the
-        results that ship, or those made here before.
+    train : compute what has not been computed here, of all experiments or of those on the named
+        representations. Predictions are kept by experiment, so that an interrupted run goes on
+        where it was; two runs of one study take turns. False: read the results that ship, or those
+        made here before.
     jobs, backend, scheduler : as of `parallel.run`.
 
     Raises `PersonaError` before anything is trained where a table or a result is missing.
@@ -230,13 +203,14 @@ def run(
     if not experiments:
         raise PersonaError("There is no experiment to run: name one or more.")
     wanted = {experiment.identity(): experiment for experiment in experiments}
-    kept = _kept(study, train)
+    trained = _trained(wanted, train)
+    kept = _kept(study, trained)
     missing = {name: e for name, e in wanted.items() if name not in kept}
     waiting = {name: e for name, e in missing.items() if not _file(name).exists()}
-    if waiting and not train:
-        first = next(iter(waiting.values()))
+    if lacking := [e for name, e in waiting.items() if name not in trained]:
+        first = lacking[0]
         raise PersonaError(
-            f"The results of {len(waiting)} experiments ({first.label or first.representation}, "
+            f"The results of {len(lacking)} experiments ({first.label or first.representation}, "
             f"...) are not among those of {study!r}: compute them with train=True."
         )
     for experiment in waiting.values():
@@ -245,7 +219,7 @@ def run(
         here = {name: e for name, e in waiting.items() if not _file(name).exists()}
         _compute(here, jobs, backend, scheduler)
     for name, experiment in missing.items():
-        kept[name] = _summed(name, experiment)
+        kept[name] = summed(name, experiment, _predictions(_file(name)))
     rows = pd.concat([kept[name] for name in wanted], ignore_index=True)
     if missing:
         made_by = {
@@ -269,22 +243,41 @@ def out_of_fold(experiment: Experiment) -> pd.DataFrame:
             f"There are no predictions of {experiment.label or experiment.representation}: run it "
             "with train=True."
         )
-    return pd.DataFrame(store.read_table(file).columns)
+    return _predictions(file)
+
+
+def _predictions(file: Path) -> pd.DataFrame:
+    try:
+        return pd.DataFrame(store.read_table(file).columns)
+    except StoreError as error:
+        raise PersonaError(f"{error} It holds the predictions of an experiment.") from error
 
 
 def _file(identity: str) -> Path:
     return store.made() / "predictions" / f"{identity}.parquet"
 
 
-def _kept(study: str, train: bool) -> dict[str, pd.DataFrame]:
+def _trained(wanted: dict[str, Experiment], train: bool | Sequence[str]) -> set[str]:
+    """Identities of the experiments that `run` is asked to compute."""
+    if isinstance(train, bool):
+        return set(wanted) if train else set()
+    names = [train] if isinstance(train, str) else list(train)
+    there = sorted({experiment.representation for experiment in wanted.values()})
+    for name in names:
+        known("representation to train on", name, there)
+    return {name for name, e in wanted.items() if e.representation in names}
+
+
+def _kept(study: str, trained: set[str]) -> dict[str, pd.DataFrame]:
     """Rows of results by experiment: made here or, unless they are to be computed, shipped."""
-    folders = [store.made()] if train else [store.shipped(), store.made()]
     kept: dict[str, pd.DataFrame] = {}
-    for folder in folders:
+    for folder in (store.shipped(), store.made()):
         file = folder / "results" / f"{study}.parquet"
         if file.exists():
             rows = pd.DataFrame(store.read_table(file).columns)
-            kept |= {str(name): part for name, part in rows.groupby("experiment", sort=False)}
+            found = {str(name): part for name, part in rows.groupby("experiment", sort=False)}
+            ships = folder == store.shipped()
+            kept |= {name: part for name, part in found.items() if not (ships and name in trained)}
     return kept
 
 
@@ -314,36 +307,3 @@ def _compute(
             )
             columns = {str(column): whole[column].to_numpy() for column in whole}
             store.write_table(_file(name), columns, {"experiment": experiment.description()})
-
-
-def _summed(name: str, experiment: Experiment) -> pd.DataFrame:
-    """Sums of the kept predictions of an experiment, a row per tested corpus, seed, speaker ..."""
-    try:
-        predicted = pd.DataFrame(store.read_table(_file(name)).columns)
-    except StoreError as error:
-        raise PersonaError(f"{error} It holds the predictions of an experiment.") from error
-    parts = []
-    for corpus in experiment.tests:
-        clips = labelled_clips(experiment, corpus)
-        rows = predicted[predicted["corpus"] == corpus]
-        for condition, some in _by_condition(clips):
-            counts = evaluation.sums(rows[rows["clip"].isin(some["clip"])], some)
-            keys = {
-                "experiment": name,
-                "representation": experiment.representation,
-                "architecture": experiment.architecture,
-                "protocol": experiment.protocol,
-                "trained_on": "+".join([experiment.corpus, *experiment.besides]),
-                "corpus": corpus,
-                "condition": condition,
-            }
-            parts.append(evaluation.frame(counts).assign(**keys))
-    return pd.concat(parts, ignore_index=True)
-
-
-def _by_condition(clips: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    if "condition" not in clips:
-        yield "", clips
-        return
-    for condition, some in clips.groupby("condition", sort=False):
-        yield str(condition), some

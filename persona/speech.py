@@ -21,7 +21,7 @@ from persona.errors import AudioError, WeightsError
 VERSION = 1  # raised whenever the same samples give other speech
 WINDOW, HOP = 5.0, 4.0  # seconds of speech in a window, and from one window's start to the next
 LITTLE = 1.0  # seconds of speech below which a note is made
-STRETCH = 300  # longest stretch in seconds that is searched at once: so memory stays flat
+STRETCH = 120  # longest stretch in seconds that is searched at once: so memory stays flat
 
 _DETECTOR = "silero-vad 6.2.3"
 _FILE = ("models", "silero", "silero_vad_16k_sequence.onnx")

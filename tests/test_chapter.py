@@ -38,7 +38,7 @@ class TestParameters:
         [
             ({"representations": ["xyz"]}, "no representation 'xyz'; choose from campplus, mfcc."),
             ({"representations": "mfcc+xyz"}, "no representation 'xyz'"),
-            ({"representations": "wavlm"}, "persona extract --representation wavlm"),
+            ({"representations": "wavlm"}, "persona extract wavlm"),
             ({"representations": []}, "No representation is named: choose from campplus, mfcc."),
             ({"architectures": ["rnn"]}, "no architecture 'rnn'; choose from fcn, cnn."),
             ({"architectures": []}, "No architecture is named"),
@@ -65,7 +65,7 @@ def test_what_was_not_run_is_listed_with_what_helps(tables):
     assert len(lines) == len(representations.NAMES) - 1
     assert '- CAM++ was not run here: add "campplus" to `representations`' in lines[2]
     assert any(
-        "`persona corpus fetch && persona extract --representation wavlm`" in x for x in lines
+        "`persona corpus fetch && persona extract wavlm`" in x for x in lines
     )
     assert "CAM++" not in chapter.not_run().data
 

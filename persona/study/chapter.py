@@ -83,7 +83,7 @@ def _extracted(names: str | Sequence[str]) -> list[str]:
 
 
 def _command(representation: str) -> str:
-    return f"persona corpus fetch && persona extract --representation {representation}"
+    return f"persona corpus fetch && persona extract {representation}"
 
 
 def quick() -> bool:

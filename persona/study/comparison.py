@@ -38,7 +38,8 @@ def score(
     for label, sums in counts.items():
         found = evaluation.score(sums)
         rows[label] = {
-            METRICS[metric].heading: interval(found.loc[metric].to_numpy(), metric) for metric in measures
+            METRICS[metric].heading: interval(found.loc[metric].to_numpy(), metric)
+            for metric in measures
         }
     table = pd.DataFrame.from_dict(rows, orient="index")
     if rows and isinstance(next(iter(rows)), tuple):

@@ -120,14 +120,16 @@ def _ours() -> Iterator[tuple[str, ...]]:
         table = store.read_table(store.shipped() / "results" / "paper_table.parquet")
     except StoreError as error:
         raise PersonaError(f"{error} The README's table is made of it.") from error
-    described = table.provenance["experiments"]
     results = pd.DataFrame(table.columns)
     order = {name: place for place, name in enumerate(representations.NAMES)}
-    keys = ["protocol", "representation", "architecture", "experiment"]
-    groups = sorted(results.groupby(keys), key=lambda one: (one[0][0], order[one[0][1]], one[0][2]))
-    for (protocol, representation, architecture, name), counts in groups:
-        if described[name]["settings"]["age_unit"] != "deviation":
+    found = []
+    for name, described in table.provenance["experiments"].items():
+        if described["settings"]["age_unit"] != "deviation":
             continue
-        scored = comparison.score({0: evaluation.from_frame(counts)}).iloc[0]
-        names = (shown(protocol), shown(representation), shown(architecture))
-        yield (f"ours, {names[0]}", *names[1:], *scored)
+        cell = [described[part] for part in ("protocol", "representation", "architecture")]
+        counts = evaluation.from_frame(results[results["experiment"] == name])
+        scored = comparison.score({0: counts}).iloc[0]
+        names = [shown(part) for part in cell]
+        row = (f"ours, {names[0]}", *names[1:], *scored)
+        found.append(((cell[0], order.get(cell[1], len(order)), cell[2]), row))
+    yield from (row for _, row in sorted(found))

@@ -4,7 +4,7 @@ A protocol, a task and a part of the data have one marker and one colour whereve
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -58,7 +58,7 @@ def subplots(rows: int, columns: int, width: float, height: float) -> tuple["Fig
 
 def legend(figure: "Figure", axes: Sequence, columns: int = 4) -> None:
     """One legend below the figure, each label once, taken from all of `axes`."""
-    labelled: dict[str, object] = {}
+    labelled: dict[str, Any] = {}
     for axis in axes:
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
             labelled.setdefault(label, handle)
