@@ -1,6 +1,5 @@
 """The book builds without a warning from the notebooks as they are committed."""
 
-import json
 import re
 import shutil
 import subprocess
@@ -11,38 +10,11 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 TOC = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text())
 
 
 def chapters() -> list[str]:
     return [TOC["root"], *(c["file"] for part in TOC["parts"] for c in part["chapters"])]
-
-
-def cells(notebook: Path) -> list[dict]:
-    return json.loads(notebook.read_text())["cells"]
-
-
-def test_every_notebook_is_a_chapter():
-    assert {f"notebooks/{n.stem}" for n in NOTEBOOKS} == {
-        c for c in chapters() if c.startswith("notebooks/")
-    }
-
-
-@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda n: n.stem)
-class TestEveryNotebook:
-    def test_has_one_parameters_cell_with_a_quick_setting(self, notebook):
-        tagged = [c for c in cells(notebook) if "parameters" in c["metadata"].get("tags", [])]
-        assert len(tagged) == 1
-        assert re.search(r"^quick\b", "".join(tagged[0]["source"]), re.MULTILINE)
-
-    def test_is_committed_without_outputs(self, notebook):
-        code = [c for c in cells(notebook) if c["cell_type"] == "code"]
-        assert not any(c["outputs"] or c["execution_count"] for c in code)
-
-    def test_defines_no_functions(self, notebook):
-        source = "".join("".join(c["source"]) + "\n" for c in cells(notebook))
-        assert not re.search(r"^\s*(def|class) \w+", source, re.MULTILINE)
 
 
 def test_the_papers_nine_references_are_in_the_bibliography():

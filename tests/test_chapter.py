@@ -64,9 +64,7 @@ def test_what_was_not_run_is_listed_with_what_helps(tables):
     lines = chapter.not_run(["mfcc"]).data.splitlines()
     assert len(lines) == len(representations.NAMES) - 1
     assert '- CAM++ was not run here: add "campplus" to `representations`' in lines[2]
-    assert any(
-        "`persona corpus fetch && persona extract wavlm`" in x for x in lines
-    )
+    assert any("`persona corpus fetch && persona extract wavlm`" in x for x in lines)
     assert "CAM++" not in chapter.not_run().data
 
 

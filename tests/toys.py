@@ -165,7 +165,8 @@ def forget() -> None:
     """Empty what the engine keeps in memory of tables on the disk."""
     kept = (
         features._read_one, features._representation, cross_validation.load_clips,
-        cross_validation.load_embeddings, cross_validation.checksum, cross_validation._stacked,
+        cross_validation.load_embeddings, cross_validation.checksum, cross_validation.fingerprint,
+        cross_validation._stacked,
     )  # fmt: skip
     for function in kept:
         function.cache_clear()

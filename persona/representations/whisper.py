@@ -29,7 +29,7 @@ class Whisper:
     positions. A clip of more than 30 s is cut into pieces of equal length, as few as can be, and
     pooled over the frames of all of them. Clips are embedded one at a time, so that none sees
     another's padding. Weights are rounded to the half precision in which they were trained, and
-    computed with in single precision.
+    computed with in single precision; vectors are rounded to half precision.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """Extraction on all cores against each library's own loop over files, in one run.
 
-Here speech is found in every clip first, which the library's loop does not do; the clips beside
-the checkout are taken as often as it takes to outweigh the start of processes, as the whole corpus
-(7,442 clips) does.
+Speech is found in every clip first, which a library's loop does not do: that is timed by itself, in
+one process, and added to the loop. The clips beside the checkout are taken as often as it takes to
+outweigh the start of processes, as the whole corpus (7,442 clips) does.
 """
 
 import time
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from persona import corpora, features
+from persona import audio, corpora, features, speech
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "crema-d" / "audio"
 pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="no CREMA-D audio beside the checkout")
@@ -48,8 +48,6 @@ def opensmile_loop(files: list[Path]) -> None:
 class Repeated(corpora.CremaD):
     """The clips beside the checkout, each several times."""
 
-    name = "repeated"
-
     def __init__(self, times: int) -> None:
         super().__init__(folder=SHARED)
         self.times = times
@@ -74,7 +72,7 @@ def seconds(run: Callable[[], object]) -> float:
     ("representation", "loop", "times"),
     [("mfcc", librosa_loop, 3), ("dvector", resemblyzer_loop, 1), ("egemaps", opensmile_loop, 1)],
 )
-def test_extraction_is_faster_than_the_librarys_loop(
+def test_extraction_is_faster_than_detection_and_the_librarys_loop(
     representation, loop, times, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("PERSONA_BUILD", str(tmp_path))
@@ -82,9 +80,13 @@ def test_extraction_is_faster_than_the_librarys_loop(
     files = [SHARED / f"{clip.rpartition('-')[0]}.flac" for clip in corpus.clips()["clip"]]
     loop(files[:2])  # compiles what librosa compiles
     plain = seconds(lambda: loop(files))
+    some = files[:200]
+    detection = seconds(lambda: [speech.only(audio.read(file).samples) for file in some])
+    detection *= len(files) / len(some)
     ours = seconds(lambda: features.extract(corpus, representation))
     print(
-        f"\n{representation}, {len(files)} clips: {plain:.1f} s in the library's loop, "
-        f"{ours:.1f} s here, {plain / ours:.1f} times as fast"
+        f"\n{representation}, {len(files)} clips: {plain:.1f} s in the library's loop after "
+        f"{detection:.1f} s of finding speech; {ours:.1f} s here, "
+        f"{(plain + detection) / ours:.1f} times as fast"
     )
-    assert plain / ours > 1
+    assert plain + detection > ours
