@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -38,6 +39,8 @@ def folders(tmp_path, monkeypatch):
     for name in ("PERSONA_DATA", "PERSONA_BUILD"):
         monkeypatch.setenv(name, str(tmp_path / name / "data"))
     monkeypatch.setattr(store, "in_checkout", lambda: True)
+    shipped = SimpleNamespace(identity=lambda: "0123456789ab")
+    monkeypatch.setattr(shipping.best, "shipped", lambda: shipped)
     return store.made(), store.shipped()
 
 
@@ -54,6 +57,8 @@ def test_tables_of_inner_layers_that_are_too_many_stay(folders):
     made, shipped = folders
     store.write_bytes(made / "features" / "crema-d" / "whisper_layers.parquet", b"x")
     store.write_bytes(made / "features" / "crema-d" / "mfcc.parquet", b"y")
+    (shipped.parent).mkdir(parents=True)
+    (shipped.parent / "README.md").write_text("what it is")
     with pytest.raises(PersonaError):  # there is no table of results to fill the README with
         list(shipping.ship())
     assert not (shipped / "features" / "crema-d" / "whisper_layers.parquet").exists()
