@@ -6,7 +6,6 @@ anybody, so it is read before it runs: no file, no foreign operator and no loop 
 """
 
 import warnings
-from collections.abc import Iterator
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -32,6 +31,21 @@ _OPERATORS = frozenset(
         "Sub", "Unsqueeze",
     ]
 )  # fmt: skip
+
+# Fields of ONNX's protocol buffers, by their message and number.
+_MODEL = frozenset([1, 2, 3, 4, 5, 6, 7, 8, 14])  # without functions and training
+_INSIDE = {
+    ("model", 7): "graph",
+    ("graph", 1): "node",
+    ("graph", 5): "tensor",
+    ("node", 5): "attribute",
+    ("attribute", 5): "tensor",
+}
+_OPERATOR, _DOMAIN = ("node", 4), ("node", 7)
+_REFUSED = {("graph", 15): "it holds sparse tensors"}
+_REFUSED |= {("tensor", n): "it reads weights from a file" for n in (13, 14)}
+# Graphs, sparse tensors, and lists of graphs and of tensors.
+_REFUSED |= {("attribute", n): "it holds a graph within a graph" for n in (6, 10, 11, 22, 23)}
 
 
 class Answers(NamedTuple):
@@ -60,8 +74,12 @@ class Heads:
 
     def __init__(self, graph: bytes) -> None:
         import onnxruntime
+        from google.protobuf.message import DecodeError
 
-        _refuse_unsafe(graph)
+        try:
+            _check_message(graph)
+        except (DecodeError, TypeError, AttributeError, UnicodeDecodeError) as error:
+            raise _unusable("it is not an ONNX graph, or is damaged") from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 4
@@ -173,88 +191,24 @@ def _unusable(why: str) -> ModelError:
     )
 
 
-def _refuse_unsafe(graph: bytes) -> None:
-    """Refuse what could read a file, run other code, or run without end.
-
-    The numbers are those of the fields in ONNX's protocol buffers: a model's graph is 7, its
-    functions 25 and its training 20; a tensor's external data are 13 and 14.
-    """
-    try:
-        model = list(_fields(graph))
-        if {number for number, _ in model} - {1, 2, 3, 4, 5, 6, 7, 8, 14}:
+def _check_message(message: bytes, kind: str = "model") -> None:
+    """Refuse what could read a file, run other code, or run without end."""
+    for number, value in _fields(message):
+        if kind == "model" and number not in _MODEL:
             raise _unusable("it holds more than one graph")
-        for number, value in model:
-            if number == 7:
-                _check_graph(value)
-    except (ValueError, IndexError, TypeError, AttributeError) as error:
-        raise _unusable("it is not an ONNX graph, or is damaged") from error
-
-
-def _check_graph(graph: bytes) -> None:
-    for number, value in _fields(graph):
-        if number == 1:
-            _check_node(value)
-        elif number == 5:
-            _check_tensor(value)
-        elif number == 15:
-            raise _unusable("it holds sparse tensors")
-
-
-def _check_node(node: bytes) -> None:
-    for number, value in _fields(node):
-        if number == 4 and (operator := value.decode()) not in _OPERATORS:
-            raise _unusable(f"it uses the operator {operator!r}")
-        if number == 7 and value not in (b"", b"ai.onnx"):
+        if why := _REFUSED.get((kind, number)):
+            raise _unusable(why)
+        if (kind, number) == _OPERATOR and value.decode() not in _OPERATORS:
+            raise _unusable(f"it uses the operator {value.decode()!r}")
+        if (kind, number) == _DOMAIN and value not in (b"", b"ai.onnx"):
             raise _unusable(f"it uses operators of {value.decode()!r}")
-        if number == 5:
-            _check_attribute(value)
+        if inside := _INSIDE.get((kind, number)):
+            _check_message(value, inside)
 
 
-def _check_attribute(attribute: bytes) -> None:
-    for number, value in _fields(attribute):
-        if number == 5:
-            _check_tensor(value)
-        elif number in (6, 10, 11, 22, 23):  # graphs, sparse tensors, and lists of tensors
-            raise _unusable("it holds a graph within a graph")
+def _fields(message: bytes) -> list[tuple[int, Any]]:
+    """Number and value of each field of a protocol buffer, whatever its schema."""
+    from google.protobuf.empty_pb2 import Empty
+    from google.protobuf.unknown_fields import UnknownFieldSet
 
-
-def _check_tensor(tensor: bytes) -> None:
-    if any(number in (13, 14) for number, _ in _fields(tensor)):
-        raise _unusable("it reads weights from a file")
-
-
-def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
-    """Number and value of each field of a protocol buffer: bytes, or an int where it is one."""
-    at = 0
-    while at < len(message):
-        key, at = _varint(message, at)
-        number, kind = key >> 3, key & 7
-        if key >= 1 << 32:
-            raise ValueError("no field has this number")
-        if kind == 0:
-            value, at = _varint(message, at)
-            yield number, value
-            continue
-        if kind == 2:
-            length, at = _varint(message, at)
-        elif kind in (1, 5):
-            length = 8 if kind == 1 else 4
-        else:
-            raise ValueError(f"wire type {kind}")
-        if at + length > len(message):
-            raise ValueError("ends early")
-        yield number, message[at : at + length]
-        at += length
-
-
-def _varint(message: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = message[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            return value, at
-        if shift > 63:
-            raise ValueError("a number of more than 64 bits")
+    return [(field.field_number, field.data) for field in UnknownFieldSet(Empty.FromString(message))]
