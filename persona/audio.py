@@ -266,12 +266,16 @@ class Reader:
         if (peak := max(-self._lowest, self._highest)) > LOUDEST:
             self._notes.append(f"peaks at {peak:.3g} times full scale")
 
+    @property
+    def subject(self) -> str:
+        """What sentences about the audio begin with."""
+        if not self._name:
+            return "The audio"
+        # A name may hold line breaks or terminal codes.
+        return '"' + "".join(c if c.isprintable() else "?" for c in self._name) + '"'
+
     def _error(self, problem: str) -> AudioError:
-        subject = "The audio"
-        if self._name:
-            # A name may hold line breaks or terminal codes.
-            subject = '"' + "".join(c if c.isprintable() else "?" for c in self._name) + '"'
-        return AudioError(f"{subject} {problem}.")
+        return AudioError(f"{self.subject} {problem}.")
 
 
 class _Road:

@@ -1,7 +1,6 @@
-"""How far probabilities and ages can be believed: temperatures, intervals of age, trust."""
+"""How far probabilities and ages can be believed: temperatures and intervals of age."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -189,25 +188,3 @@ def _quantile(values: np.ndarray, weights: np.ndarray, share: float) -> float:
     reached = np.cumsum(weights[order])
     at = np.searchsorted(reached, share * reached[-1] * (1 - 1e-12))
     return float(values[order][min(int(at), len(values) - 1)])
-
-
-def trust(numbers: pd.DataFrame, right: np.ndarray, of: str) -> dict[str, Any]:
-    """How the numbers of recordings tell right answers from wrong, as a card's `trust`.
-
-    numbers : a column per number, of `Prediction.quality` or `confidence` (the highest
-        probability of an emotion). right : whether the emotion was right, shape (n,). of : which
-        recordings these were, in words.
-    """
-    from sklearn.linear_model import LogisticRegression
-
-    values = numbers.to_numpy(float)
-    mean, scale = values.mean(axis=0), np.maximum(values.std(axis=0), 1e-6)
-    fitted = LogisticRegression().fit((values - mean) / scale, right)
-    return {
-        "numbers": list(numbers.columns),
-        "mean": mean.tolist(),
-        "scale": scale.tolist(),
-        "weights": fitted.coef_[0].tolist(),
-        "intercept": float(fitted.intercept_[0]),
-        "of": of,
-    }

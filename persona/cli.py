@@ -193,6 +193,9 @@ def predict(
     files: Annotated[list[str], typer.Argument(metavar="FILE|DIR|-", help="Audio, or folders.")],
     model: Annotated[str | None, typer.Option(help="Folder, or name on the hub.")] = None,
     revision: Annotated[str | None, typer.Option(help="Of a model on the hub.")] = None,
+    at_least: Annotated[
+        float, typer.Option(metavar="P", help="Name no emotion less probable, e.g. 0.6.")
+    ] = 0.0,
     json: Annotated[bool, typer.Option("--json", help="One list, with the timeline.")] = False,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="One object per line.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="One row per file.")] = False,
@@ -211,8 +214,9 @@ def predict(
         raise PersonaError("Choose one of --json, --jsonl and --csv.")
     form = forms[0] if forms else "table"
     code = printing.predict(
-        files, model=model, revision=revision, form=form, resume=resume, textgrid=textgrid
-    )
+        files, model=model, revision=revision, form=form, at_least=at_least, resume=resume,
+        textgrid=textgrid,
+    )  # fmt: skip
     raise typer.Exit(code)
 
 

@@ -78,6 +78,12 @@ def test_two_forms_of_output_at_once_are_refused(capsys):
     assert "one of" in sentence(capsys)
 
 
+def test_a_threshold_that_is_no_probability_is_refused(capsys):
+    clip = next((store.shipped() / "examples").glob("*.flac"))
+    assert cli.main(["predict", str(clip), "--at-least", "60"]) == 1
+    assert "60.0 is no probability" in sentence(capsys)
+
+
 def test_feature_tables_are_listed_with_what_made_them(capsys):
     table = store.shipped() / "features" / "crema-d" / "mfcc.parquet"
     if not table.exists():

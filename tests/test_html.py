@@ -28,7 +28,7 @@ def prediction(seconds: float = 2.0, notes: tuple[str, ...] = (), **changes) -> 
         "age": 41.0, "age_low": 24.0, "age_high": 58.0,
         "seconds": seconds, "speech_seconds": seconds / 2, "speech": speech, "notes": notes,
         "timeline": line, "quality": RecordingQuality(seconds / 2, -20.0, 0.01, 25.0, 3400.0, 97.0),
-        "trust": None, "envelope": np.tile([[-0.25, 0.5]], (round(100 * seconds), 1)),
+        "trust": 0.6, "envelope": np.tile([[-0.25, 0.5]], (round(100 * seconds), 1)),
     }  # fmt: skip
     return Prediction(**fields | changes)
 
@@ -90,11 +90,18 @@ def test_the_age_is_drawn_with_its_interval():
 
 
 def test_the_quality_stands_beside_the_answer():
-    page = Elements(html.result("a", prediction(trust=0.64)))
+    page = Elements(html.result("a", prediction()))
     (words,) = [text for text in page.texts if text.startswith("Recording")]
-    assert "right with a probability of 64%" in words
     assert "25 dB above the noise" in words and "up to 3.4 kHz" in words
     assert "than 97 % of unseen speakers" in words and "1.0% clipped" in words
+
+
+def test_an_emotion_that_is_not_named_has_neither_name_nor_bars():
+    note = "no emotion has a probability of 70 % or more"
+    drawn = html.result("a", prediction(notes=(note,), emotion=None))
+    page = Elements(drawn)
+    assert page.open == [] and "not named" in page.texts and note in page.texts
+    assert "happy" not in drawn and "male 70%" in page.texts
 
 
 def test_one_window_has_no_timeline_and_two_have():

@@ -112,7 +112,7 @@ class TestDownload:
     def test_gives_up_on_a_hub_that_takes_calls_and_never_answers(
         self, nothing_cached: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(weights_hub, "_PATIENCE", 0.5)
+        monkeypatch.setattr(weights_hub, "PATIENCE", 0.5)
         with socket.create_server(("127.0.0.1", 0)) as silent:
             use_hub(f"http://127.0.0.1:{silent.getsockname()[1]}", monkeypatch)
             start = time.perf_counter()

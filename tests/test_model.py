@@ -17,7 +17,7 @@ from persona.app.heads import OUTPUTS, Heads, write_heads
 from persona.app.model import Model, load
 from persona.app.predictor import Predictor
 from persona.calibration import tempered
-from persona.errors import AudioError, ModelError
+from persona.errors import AudioError, ModelError, PersonaError
 from persona.network import AGE_HEADS, ARCHITECTURES
 
 FILES = {"card.json", "heads.onnx", "model.safetensors"}
@@ -215,10 +215,11 @@ EDITS = {
     r"representations\[\] has to be of type dict": lambda card: card.update(representations=["x"]),
     "age_interval.ages has to rise": lambda card: card["age_interval"].update(ages=[60, 20]),
     "cannot be negative": lambda card: card["age_interval"].update(below=[-1, 20]),
-    "distances have to rise": lambda card: card.update(distances=[1, 0]),
-    r"trust\.numbers is missing": lambda card: card.update(
-        trust={"mean": [0], "scale": [1], "weights": [1], "intercept": 0, "of": "x"}
-    ),
+    "numbers that rise": lambda card: card.update(distances=list(range(101, 0, -1))),
+    "distances have to be 101": lambda card: card.update(distances=[0, 1]),
+    "trust has to be of type NoneType": lambda card: card.update(trust={}),
+    "format is missing": lambda card: card.pop("format"),
+    "Infinity is no number": lambda card: card.update(evaluation={"age": float("inf")}),
 }
 
 
@@ -245,6 +246,36 @@ class TestACard:
         edit_card(folder, lambda card: card.update(representations=[{"representation": "../x"}]))
         with pytest.raises(Exception, match="There is no representation"):
             Predictor.load(folder)
+
+    @pytest.mark.parametrize(
+        "representation",
+        [{}, {"representation": None}, {"representation": "bands", "version": None}],
+    )
+    def test_whose_representation_is_none_is_one_sentence(self, folder, representation):
+        edit_card(folder, lambda card: card.update(representations=[representation]))
+        with pytest.raises(PersonaError) as raised:
+            Predictor.load(folder)
+        assert "\n" not in str(raised.value)
+
+    @pytest.mark.parametrize(
+        ("representation", "values"),
+        [
+            ("xvector", {"model": "someone/evil"}),
+            ("xvector", {"model": "../../evil"}),
+            ("wavlm", {"model": "someone/evil"}),
+            ("wavlm", {"model": "/tmp/evil"}),
+            ("wavlm", {"layer": 5}),
+            ("whisper", {"model": "someone/evil"}),
+        ],
+    )
+    def test_cannot_have_other_weights_loaded(self, folder, representation, values, monkeypatch):
+        monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: pytest.fail())
+        monkeypatch.setattr("huggingface_hub.HfApi.model_info", lambda *_, **__: pytest.fail())
+        provenance = {"representation": representation, **values}
+        edit_card(folder, lambda card: card.update(representations=[provenance]))
+        with pytest.raises(PersonaError) as raised:
+            Predictor.load(folder)
+        assert "\n" not in str(raised.value)
 
 
 class TestSharing:

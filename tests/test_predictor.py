@@ -85,7 +85,7 @@ class TestAPrediction:
         assert again["emotion"] == predicted.emotion
         assert again["speech"] == predicted.speech.tolist()
         assert again["timeline"][0]["age"] == pytest.approx(predicted.age)
-        assert again["trust"] is None and again["quality"]["level"] < 0
+        assert again["trust"] == max(predicted.emotion.values()) and again["quality"]["level"] < 0
 
     def test_has_the_envelope_of_the_same_reading(self, predictor, clip):
         envelope = predictor.predict(CLIP).envelope
@@ -179,7 +179,7 @@ class TestTheInterval:
         assert age_limits(INTERVAL, 40, 0.25)[1] == pytest.approx(80)
 
 
-class TestQualityAndTrust:
+class TestQuality:
     def test_the_distance_is_a_percentile_of_those_on_the_card(self, model):
         near = Predictor(_changed(model, distances=list(np.linspace(1e3, 1e4, 101))))
         far = Predictor(_changed(model, distances=list(np.linspace(0, 1e-3, 101))))
@@ -188,22 +188,28 @@ class TestQualityAndTrust:
         assert predicted.quality.distance_percentile == 100
         assert any(f"than {FAR} % of unseen speakers" in note for note in predicted.notes)
 
-    def test_trust_is_a_logistic_of_the_numbers_that_the_card_names(self, model):
-        trust = {
-            "numbers": ["snr"], "mean": [20.0], "scale": [10.0], "weights": [2.0],
-            "intercept": -1.0, "of": "tests",
-        }  # fmt: skip
-        predicted = Predictor(_changed(model, trust=trust)).predict(CLIP)
-        score = 2 * (predicted.quality.snr - 20) / 10 - 1
-        assert predicted.trust == pytest.approx(1 / (1 + np.exp(-score)))
 
-    def test_trust_by_what_nothing_measures_is_refused(self, model):
-        trust = {
-            "numbers": ["mood"], "mean": [0.0], "scale": [1.0], "weights": [1.0],
-            "intercept": 0.0, "of": "tests",
-        }  # fmt: skip
-        with pytest.raises(ModelError, match="judged by mood"):
-            Predictor(_changed(model, trust=trust)).predict(CLIP)
+class TestTrust:
+    def test_is_the_probability_of_the_emotion(self, predictor, clip):
+        predicted = predictor.predict(talk(clip, 7))
+        assert 1 / 6 < predicted.trust == max(predicted.emotion.values()) <= 1
+
+    def test_below_what_was_asked_leaves_the_emotion_unnamed_with_a_note(self, predictor):
+        trust = predictor.predict(CLIP).trust
+        plain, named, unnamed = (
+            predictor.predict(CLIP, at_least=p) for p in (0.0, trust, (trust + 1) / 2)
+        )
+        assert named.to_dict() == plain.to_dict()
+        assert unnamed.emotion is None and unnamed.trust == trust
+        asked = f"{50 * (trust + 1):g} %"
+        assert unnamed.notes == (*plain.notes, f"no emotion has a probability of {asked} or more")
+        assert (unnamed.gender, unnamed.age) == (plain.gender, plain.age)
+        assert json.loads(json.dumps(unnamed.to_dict()))["emotion"] is None
+
+    @pytest.mark.parametrize("at_least", [-0.1, 1.1, 60, float("nan")])
+    def test_by_what_is_no_probability_is_one_sentence(self, predictor, at_least):
+        with pytest.raises(PersonaError, match=r"is no probability: give one from 0 to 1\.$"):
+            predictor.predict(CLIP, at_least=at_least)
 
 
 def _changed(model, **changes):

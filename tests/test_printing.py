@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -88,6 +87,19 @@ class TestForms:
         first, second = out.splitlines()
         assert first.split() == ["file", "seconds", "emotion", "gender", "age", "notes"]
         assert str(folder / "a.flac") in second and "%" in second
+
+    def test_an_emotion_less_probable_than_was_asked_is_named_in_none(self, run, tmp_path):
+        note = "no emotion has a probability of 100 % or more"
+        for form in printing.FORMS:
+            code, out, _ = run(CLIP, form=form, at_least=1.0, textgrid=str(tmp_path))
+            assert code == 0 and note in out
+        found = rows(run(CLIP, at_least=1.0)[1])[0]
+        assert not any(found[emotion] for emotion in EMOTIONS)
+        assert 0 < float(found["trust"]) < 1 and float(found["female"]) > 0
+        assert json.loads(run(CLIP, form="jsonl", at_least=1.0)[1])["emotion"] is None
+        assert "not named" in run(CLIP, form="table", at_least=1.0)[1]
+        labels = (tmp_path / f"{CLIP.stem}.TextGrid").read_text()
+        assert not any(f'"{emotion}"' in labels for emotion in EMOTIONS)
 
     def test_nothing_to_predict_or_an_unknown_form_is_one_sentence(self, run, folder):
         with pytest.raises(PersonaError, match="name a file"):
@@ -268,7 +280,12 @@ toy_model.register(pytest.MonkeyPatch())
 from persona.app import printing
 if sys.argv[3] == "slow":
     embed = toy_model.Bands.embed
-    toy_model.Bands.embed = lambda self, w: (time.sleep(0.5), embed(self, w))[1]
+    def slowly(self, waveforms):
+        time.sleep(0.5)
+        if sys.argv[2] == "table":
+            print("embedded", file=sys.stderr, flush=True)
+        return embed(self, waveforms)
+    toy_model.Bands.embed = slowly
 sys.exit(printing.predict(sys.argv[4:], model=sys.argv[1], form=sys.argv[2]))
 """
 
@@ -300,7 +317,8 @@ def many(tmp_path) -> list[Path]:
 def test_ctrl_c_keeps_what_was_ready(model, many, form, lines):
     process = start(model, form, "slow", *many)
     first = [process.stdout.readline() for _ in range(lines)]
-    time.sleep(3 if form == "table" else 0.1)
+    if form == "table":  # which prints nothing until its end: the second follows the first
+        assert [process.stderr.readline() for _ in range(2)] == [b"embedded\n"] * 2
     process.send_signal(signal.SIGINT)
     rest, err = process.communicate(timeout=60)
     assert process.returncode == printing.STOPPED

@@ -20,9 +20,11 @@ class Ear:
 
     card = CARD
 
-    def predict(self, source, *, name, progress):
+    def predict(self, source, *, name, at_least, progress):
         read = audio.read(source, name=name)
         progress(0.5)
+        if at_least > 0.6:
+            return prediction(read.seconds, (*read.notes, "no emotion"), emotion=None)
         return prediction(read.seconds, read.notes)
 
 
@@ -127,6 +129,13 @@ class TestTheButton:
         assert page.texts.count("male 70%") == 2
         assert page.texts.count("41 years") == 2
         assert app.status.value == ""
+
+    def test_names_no_emotion_less_probable_than_was_asked(self):
+        for at_least, shown in ((0.5, "happy 60%"), (0.7, "not named")):
+            app = App(Ear(), at_least=at_least)
+            arrive(app, ("a.wav", encode(sine())))
+            app.button.click()
+            assert shown in Elements(app.results.value).texts
 
     def test_works_again_after_an_error(self, app):
         arrive(app, ("bad.wav", b"no audio"))

@@ -211,4 +211,6 @@ def _fields(message: bytes) -> list[tuple[int, Any]]:
     from google.protobuf.empty_pb2 import Empty
     from google.protobuf.unknown_fields import UnknownFieldSet
 
-    return [(field.field_number, field.data) for field in UnknownFieldSet(Empty.FromString(message))]
+    return [
+        (field.field_number, field.data) for field in UnknownFieldSet(Empty.FromString(message))
+    ]

@@ -1,12 +1,12 @@
 """A prediction as HTML with inline SVG: sharp at any size, in the colours of the page's theme."""
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 
 import numpy as np
 
-from persona.app.predictor import Prediction
+from persona.app.predictor import Prediction, highest
 from persona.labels import EMOTIONS, GENDERS
 
 NOT_FOR = (
@@ -19,7 +19,7 @@ OLDEST = 100
 POINTS = 400
 """Of a waveform that is drawn."""
 
-Span = tuple[float, float, float]
+Spans = Sequence[tuple[float, float, int]]
 
 
 def result(name: str, predicted: Prediction, key: str = "") -> str:
@@ -27,26 +27,30 @@ def result(name: str, predicted: Prediction, key: str = "") -> str:
 
     key : names the recording that is played, so that its position can be shown.
     """
-    emotion, gender = _highest(predicted.emotion), _highest(predicted.gender)
-    notes = "".join(f"<p class='persona-faint'>{escape(note)}</p>" for note in predicted.notes)
-    spoken = f"{_duration(predicted.seconds)}, {_duration(predicted.speech_seconds)} of speech"
+    seconds, shown = predicted.seconds, escape(name)
+    spoken = f"{_duration(seconds)}, {_duration(predicted.speech_seconds)} of speech"
+    answers = {
+        "emotion": highest(predicted.emotion),
+        "gender": highest(predicted.gender),
+        "age": f"{predicted.age:.0f} years",
+    }
     parts = [
-        f"<h3>{escape(name)}</h3>",
-        f"<p class='persona-faint'>{spoken}</p>{notes}",
+        f"<h3>{shown}</h3>",
+        *(f"<p class='persona-faint'>{escape(line)}</p>" for line in (spoken, *predicted.notes)),
         "<dl class='persona-answers' role='status'>",
-        f"<div><dt>Emotion</dt><dd class='persona-emotion'>{emotion}</dd></div>",
-        f"<div><dt>Gender</dt><dd class='persona-gender'>{gender}</dd></div>",
-        f"<div><dt>Age</dt><dd class='persona-age'>{predicted.age:.0f} years</dd></div></dl>",
+        *(
+            f"<div><dt>{task.capitalize()}</dt><dd class='persona-{task}'>{answer}</dd></div>"
+            for task, answer in answers.items()
+        ),
+        "</dl>",
         _quality(predicted),
         "<div class='persona-timed'>" + _waveform(predicted) + "<i class='persona-at'></i></div>",
-        _time_axis(predicted.seconds, margin=False),
-        "<h4>Emotion</h4>" + _bars("Emotion", predicted.emotion),
-        "<h4>Gender</h4>" + _bars("Gender", predicted.gender),
+        _time_axis(seconds),
+        _bars("Emotion", predicted.emotion) if predicted.emotion else "",
+        _bars("Gender", predicted.gender),
         _age(predicted),
+        _timeline(predicted) if len(predicted.timeline.starts) > 1 else "",
     ]
-    if len(predicted.timeline.starts) > 1:
-        parts.append(_timeline(predicted))
-    shown = escape(name)
     return f"<section aria-label='{shown}' data-audio='{escape(key)}'>{''.join(parts)}</section>"
 
 
@@ -77,19 +81,11 @@ def about(limits: Sequence[str], refused: Sequence[str]) -> str:
 def downloads(csv: str, json: str) -> str:
     """Links that save results, given as text of either form; nothing is fetched."""
     links = [
-        f"<a download='persona.{kind}' href='data:{kind_of_text};base64,"
+        f"<a download='persona.{kind}' href='data:{media};base64,"
         f"{b64encode(text.encode()).decode()}'>Save as {kind.upper()}</a>"
-        for kind, kind_of_text, text in (
-            ("csv", "text/csv", csv),
-            ("json", "application/json", json),
-        )
+        for kind, media, text in (("csv", "text/csv", csv), ("json", "application/json", json))
     ]
     return f"<p class='persona-downloads'>{' '.join(links)}</p>"
-
-
-def _highest(shares: dict[str, float]) -> str:
-    name, share = max(shares.items(), key=lambda item: item[1])
-    return f"{name} {share:.0%}"
 
 
 def _duration(seconds: float) -> str:
@@ -98,7 +94,7 @@ def _duration(seconds: float) -> str:
 
 
 def _quality(predicted: Prediction) -> str:
-    """What the recording is like, and how far that is to be trusted, in one line."""
+    """What the recording is like, in one line."""
     quality = predicted.quality
     words = [
         f"level {quality.level:.0f} dB",
@@ -109,8 +105,6 @@ def _quality(predicted: Prediction) -> str:
     ]
     if quality.clipped > 0.001:
         words.append(f"{quality.clipped:.1%} clipped")
-    if predicted.trust is not None:
-        words.insert(0, f"emotion right with a probability of {predicted.trust:.0%}")
     return f"<p class='persona-quality'>Recording: {'; '.join(words)}.</p>"
 
 
@@ -121,12 +115,12 @@ def _bars(what: str, shares: dict[str, float]) -> str:
         f"<td class='persona-share'>{share:.0%}</td></tr>"
         for name, share in shares.items()
     )
-    return f"<table class='persona-bars' aria-label='{what}, probabilities'>{rows}</table>"
+    table = f"<table class='persona-bars' aria-label='{what}, probabilities'>{rows}</table>"
+    return f"<h4>{what}</h4>{table}"
 
 
 def _age(predicted: Prediction) -> str:
     age, low, high = predicted.age, predicted.age_low, predicted.age_high
-    scale = "".join(f"<span>{year}</span>" for year in range(0, OLDEST + 1, 20))
     return (
         "<h4>Age</h4>"
         f"<svg viewBox='0 0 {OLDEST} 10' height='26' preserveAspectRatio='none' role='img' "
@@ -136,7 +130,7 @@ def _age(predicted: Prediction) -> str:
         "fill='var(--accent)' opacity='0.35'/>"
         f"<rect x='{min(age, OLDEST) - 0.3:.2f}' y='0' width='0.6' height='10' "
         "fill='var(--accent)'/></svg>"
-        f"<div class='persona-scale' aria-hidden='true'>{scale}</div>"
+        f"{_scale(range(0, OLDEST + 1, 20))}"
         f"<p class='persona-interval'>{age:.0f} years; some 8 of 10 unseen actors' ages lie within "
         f"an interval made like this one, {low:.0f} to {high:.0f}.</p>"
     )
@@ -152,7 +146,10 @@ def _waveform(predicted: Prediction) -> str:
     at = np.linspace(0, 1000, len(low))
     upper = [f"{x:.1f},{-y / loudest:.3f}" for x, y in zip(at, high, strict=True)]
     lower = [f"{x:.1f},{-y / loudest:.3f}" for x, y in zip(at, low, strict=True)]
-    speech = _rectangles([(a, b, 0.18) for a, b in predicted.speech.tolist()], seconds, "-1", "2")
+    speech = "".join(
+        _rectangle(a, b, seconds, "y='-1' height='2' fill='var(--accent)' opacity='0.18'")
+        for a, b in predicted.speech
+    )
     return (
         "<svg viewBox='0 -1 1000 2' height='72' preserveAspectRatio='none' role='img' "
         f"aria-label='Waveform, shaded where somebody speaks'>{speech}"
@@ -163,12 +160,12 @@ def _waveform(predicted: Prediction) -> str:
 def _timeline(predicted: Prediction) -> str:
     """A row for each emotion, for gender and for age, coloured where somebody speaks."""
     line, seconds, spans = predicted.timeline, predicted.seconds, predicted.spans()
-    rows = [
-        _row(name, _shades(spans, line.emotion[:, i], seconds), _peak(name, line.emotion[:, i]))
-        for i, name in enumerate(EMOTIONS)
-    ]
     female = line.gender[:, GENDERS.index("female")]
-    rows.append(_row("female", _shades(spans, female, seconds), _peak("female", female)))
+    probabilities = dict(zip(EMOTIONS, line.emotion.T, strict=True)) | {"female": female}
+    rows = [
+        _row(name, _shades(spans, p, seconds), f"{name} over time, at most {p.max():.0%}")
+        for name, p in probabilities.items()
+    ]
     young, old = line.age.min(), line.age.max()
     ages = f"age over time, {young:.0f} to {old:.0f} years"
     rows.append(_row(f"age {young:.0f}-{old:.0f}", _steps(spans, line.age, seconds), ages))
@@ -177,7 +174,7 @@ def _timeline(predicted: Prediction) -> str:
         "probable; empty where nobody speaks. Age is drawn from its lowest to its highest "
         "value.</p><div class='persona-timed persona-beside'>"
         f"<table class='persona-bars' aria-label='Over time'>{''.join(rows)}</table>"
-        "<i class='persona-at'></i></div>" + _time_axis(seconds, margin=True)
+        "<i class='persona-at'></i></div>" + _time_axis(seconds, " persona-time-axis")
     )
 
 
@@ -190,35 +187,27 @@ def _row(name: str, drawn: str, words: str) -> str:
     )
 
 
-def _peak(name: str, values: np.ndarray) -> str:
-    return f"{name} over time, at most {values.max():.0%}"
+def _shades(spans: Spans, shares: np.ndarray, seconds: float) -> str:
+    how = "y='0' height='10' fill='var(--accent)' opacity='{:.2f}'"
+    return "".join(_rectangle(a, b, seconds, how.format(shares[i])) for a, b, i in spans)
 
 
-def _shades(spans: list[tuple[float, float, int]], values: np.ndarray, seconds: float) -> str:
-    return _rectangles([(a, b, values[i]) for a, b, i in spans], seconds, "0", "10")
+def _steps(spans: Spans, ages: np.ndarray, seconds: float) -> str:
+    tops = 8 * (1 - (ages - ages.min()) / max(np.ptp(ages), 1e-6))
+    how = "y='{:.1f}' height='2' fill='var(--ink)'"
+    return "".join(_rectangle(a, b, seconds, how.format(tops[i])) for a, b, i in spans)
 
 
-def _rectangles(spans: Sequence[Span], seconds: float, top: str, height: str) -> str:
-    return "".join(
-        f"<rect x='{1000 * a / seconds:.1f}' y='{top}' width='{1000 * (b - a) / seconds:.1f}' "
-        f"height='{height}' fill='var(--accent)' opacity='{opacity:.2f}'/>"
-        for a, b, opacity in spans
-    )
+def _rectangle(start: float, end: float, seconds: float, how: str) -> str:
+    x, width = 1000 * start / seconds, 1000 * (end - start) / seconds
+    return f"<rect x='{x:.1f}' width='{width:.1f}' {how}/>"
 
 
-def _steps(spans: list[tuple[float, float, int]], ages: np.ndarray, seconds: float) -> str:
-    low, high = ages.min(), ages.max()
-    heights = 8 * (1 - (ages - low) / max(high - low, 1e-6))
-    return "".join(
-        f"<rect x='{1000 * a / seconds:.1f}' width='{1000 * (b - a) / seconds:.1f}' "
-        f"y='{heights[i]:.1f}' height='2' fill='var(--ink)'/>"
-        for a, b, i in spans
-    )
+def _time_axis(seconds: float, classes: str = "") -> str:
+    times = ("0 s", _duration(seconds / 2), _duration(seconds))
+    return _scale(times, classes)
 
 
-def _time_axis(seconds: float, margin: bool) -> str:
-    own = " persona-time-axis" if margin else ""
-    return (
-        f"<div class='persona-scale{own}' aria-hidden='true'><span>0 s</span>"
-        f"<span>{_duration(seconds / 2)}</span><span>{_duration(seconds)}</span></div>"
-    )
+def _scale(marks: Iterable[object], classes: str = "") -> str:
+    spans = "".join(f"<span>{mark}</span>" for mark in marks)
+    return f"<div class='persona-scale{classes}' aria-hidden='true'>{spans}</div>"

@@ -6,8 +6,8 @@ model.safetensors holds the networks' weights, to train them further. None of th
 
 import hashlib
 import os
-import re
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +15,10 @@ from persona import store
 from persona.app import card as cards
 from persona.app.card import CARD, HEADS, WEIGHTS
 from persona.errors import ModelError, PersonaError
+from persona.representations import hub
 
 if TYPE_CHECKING:
     from persona.network import Ensemble
-
-_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
-_REVISION = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)*", re.ASCII)
-_PATIENCE = 10  # seconds for the hub's first answer
 
 
 @dataclass(frozen=True)
@@ -55,12 +52,12 @@ class Model:
 
         from huggingface_hub import HfApi
 
-        _check_names(name, None)
-        hub = HfApi()
-        address = hub.create_repo(name, private=private, exist_ok=True)
+        _check_names(name)
+        api = HfApi()
+        address = api.create_repo(name, private=private, exist_ok=True)
         with TemporaryDirectory() as folder:
             self.save(folder)
-            hub.upload_folder(repo_id=name, folder_path=folder)
+            api.upload_folder(repo_id=name, folder_path=folder)
         return str(address)
 
     def networks(self) -> "Ensemble":
@@ -90,7 +87,12 @@ def load(model: str | os.PathLike[str] | None = None, revision: str | None = Non
 
     Raises `ModelError` where there is no such model or it is damaged.
     """
-    folder = _folder(model, revision)
+    if model is None:
+        folder = store.shipped() / "models" / "default"
+    elif os.path.isdir(model):
+        folder = Path(model)
+    else:
+        folder = _from_hub(os.fspath(model), revision or "main")
     card = cards.read(folder)
     contents = [_content(folder / name, card["sha256"][name]) for name in (HEADS, WEIGHTS)]
     return Model(card, *contents)
@@ -112,23 +114,13 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _folder(model: str | os.PathLike[str] | None, revision: str | None) -> Path:
-    if model is None:
-        return store.shipped() / "models" / "default"
-    if Path(model).is_dir():
-        return Path(model)
-    name = os.fspath(model)
-    _check_names(name, revision)
-    return _from_hub(name, revision or "main")
-
-
-def _check_names(name: str, revision: str | None) -> None:
-    if not _NAME.fullmatch(name) or ".." in name:
+def _check_names(name: str, revision: str = "main") -> None:
+    if not hub.MODEL.fullmatch(name) or ".." in name:
         raise ModelError(
             f"There is no model {name!r}: give a folder with {CARD}, {HEADS} and {WEIGHTS}, or the "
             "name of a model on the Hugging Face hub (owner/model)."
         )
-    if revision and (not _REVISION.fullmatch(revision) or ".." in revision):
+    if not hub.REVISION.fullmatch(revision) or ".." in revision:
         raise ModelError(
             f"{revision!r} is not a revision of a model: give a branch, a tag or a commit."
         )
@@ -139,21 +131,17 @@ def _from_hub(name: str, revision: str) -> Path:
     from huggingface_hub.errors import HFValidationError, OfflineModeIsEnabled
     from huggingface_hub.utils import httpx
 
-    from persona.representations import hub
-
-    files = [CARD, HEADS, WEIGHTS]
+    _check_names(name, revision)
+    download = partial(
+        snapshot_download, name, revision=revision, allow_patterns=[CARD, HEADS, WEIGHTS]
+    )
     try:
         try:
             # The download itself waits without end for a hub that does not answer; this does not.
-            HfApi().model_info(name, revision=revision, timeout=_PATIENCE)
-            kept_only = False
+            HfApi().model_info(name, revision=revision, timeout=hub.PATIENCE)
         except (httpx.TransportError, OfflineModeIsEnabled):
-            kept_only = True  # what was downloaded before will do
-        return Path(
-            snapshot_download(
-                name, revision=revision, allow_patterns=files, local_files_only=kept_only
-            )
-        )
+            return Path(download(local_files_only=True))  # what was downloaded before will do
+        return Path(download())
     except (OSError, httpx.HTTPError, HFValidationError) as error:
         raise ModelError(
             f"There is no folder {name}, and no model of that name could be had from the hub "

@@ -15,7 +15,7 @@ from persona import audio, representations, speech
 from persona.app import model as models
 from persona.app.heads import Answers, Heads
 from persona.app.model import Model
-from persona.errors import ModelError
+from persona.errors import ModelError, PersonaError
 from persona.labels import EMOTIONS, GENDERS
 
 BLOCK = 10.0
@@ -23,6 +23,9 @@ BLOCK = 10.0
 
 FAR = 99
 """Percentile of the distance from the training voices beyond which a note is made."""
+
+Span = tuple[float, float, float]
+"""Start, end and weight of a window, see `speech.Window`."""
 
 _BATCH = 4  # windows given to a worker at once
 _WORKERS = 2
@@ -62,22 +65,25 @@ class Timeline:
 class Prediction:
     """What was predicted of one recording.
 
-    emotion, gender : probability of each class; they sum to 1.
+    emotion, gender : probability of each class; they sum to 1. `emotion` is None where none of
+        its probabilities is as high as the caller asked.
     age : years, with the limits of its interval; `age_low` is never below 0. What share of
         unseen speakers' ages lies in such intervals, the model's card says.
     seconds : length of the recording.
     speech_seconds : of speech in it, the only thing that was listened to.
     speech : shape (k, 2), start and end of each segment of speech in seconds.
     notes : what was assumed, e.g. "resampled from 44100 Hz".
-    timeline : the same answers over time; the whole is their mean, weighted by `weights`.
+    timeline : the same answers over time, all of them; the whole is their mean, weighted by
+        `weights`.
     quality : what the recording is like.
-    trust : probability that the emotion is right, judged by the quality and by how sure the
-        model is; None where the model's card holds no such measurement. Refuse to answer below a
-        threshold of your own.
+    trust : probability of the likeliest emotion, 0 to 1. It is calibrated on actors of CREMA-D
+        whom the networks had not heard (the card's `calibration`). On degraded and foreign
+        recordings it was measured to tell right answers from wrong ones, which the distance from
+        the training voices does not; how many are right it does not say there.
     envelope : shape (m, 2), lowest and highest sample of every 10 ms.
     """
 
-    emotion: dict[str, float]
+    emotion: dict[str, float] | None
     gender: dict[str, float]
     age: float
     age_low: float
@@ -88,7 +94,7 @@ class Prediction:
     notes: tuple[str, ...]
     timeline: Timeline
     quality: RecordingQuality
-    trust: float | None
+    trust: float
     envelope: np.ndarray
 
     def spans(self) -> list[tuple[float, float, int]]:
@@ -106,32 +112,28 @@ class Prediction:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, strings, lists and dicts, for JSON; all but the envelope."""
-        line = self.timeline
         windows = [
             {
-                "start": float(line.starts[i]),
-                "end": float(line.ends[i]),
-                "speech_seconds": float(line.weights[i]),
-                "emotion": _named(EMOTIONS, line.emotion[i]),
-                "gender": _named(GENDERS, line.gender[i]),
-                "age": float(line.age[i]),
+                "start": float(start),
+                "end": float(end),
+                "speech_seconds": float(weight),
+                "emotion": _named(EMOTIONS, emotion),
+                "gender": _named(GENDERS, gender),
+                "age": float(age),
             }
-            for i in range(len(line.starts))
+            for start, end, weight, emotion, gender, age in zip(
+                *vars(self.timeline).values(), strict=True
+            )
         ]
-        return {
-            "emotion": self.emotion,
-            "gender": self.gender,
-            "age": self.age,
-            "age_low": self.age_low,
-            "age_high": self.age_high,
-            "seconds": self.seconds,
-            "speech_seconds": self.speech_seconds,
+        shown = {
+            **vars(self),
             "notes": list(self.notes),
             "quality": asdict(self.quality),
-            "trust": self.trust,
             "speech": self.speech.tolist(),
             "timeline": windows,
         }
+        del shown["envelope"]
+        return shown
 
 
 class Predictor:
@@ -158,9 +160,15 @@ class Predictor:
                 "make it again with `persona train`."
             )
         self._heads = Heads(model.heads)
-        self._representations = [
-            representations.restore(provenance) for provenance in self.card["representations"]
-        ]
+        try:
+            self._representations = [
+                representations.restore(provenance) for provenance in self.card["representations"]
+            ]
+        except (TypeError, AttributeError) as error:
+            raise ModelError(
+                "The model's card states a representation by values of the wrong type: get the "
+                "model again."
+            ) from error
         size = sum(r.dimension for r in self._representations)
         if size != self._heads.dimension:
             raise ModelError(
@@ -193,6 +201,7 @@ class Predictor:
         source: audio.Source,
         *,
         name: str | None = None,
+        at_least: float = 0.0,
         max_bytes: float | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> Prediction:
@@ -202,48 +211,46 @@ class Predictor:
         ----------
         source : path, bytes of a file, or `(waveform, rate)`; see `audio.Reader`.
         name : what messages call the audio, by default the name of the file.
+        at_least : name no emotion whose probability is lower than this, 0 to 1; see
+            `Prediction.trust`.
         max_bytes : largest file read, by default PERSONA_MAX_MB of the environment or 200 MB.
         progress : called now and then with the share of the audio that was answered, 0 to 1.
 
         Raises
         ------
         AudioError : the audio cannot be used, or nobody speaks in it; the message says why.
+        PersonaError : `at_least` is no probability.
         """
+        if not 0 <= at_least <= 1:
+            raise PersonaError(f"{at_least} is no probability: give one from 0 to 1.")
         found, windows, answers = speech.Listener(), [], []
         with audio.Reader(source, name=name, max_bytes=max_bytes) as reader:
             for batch, answered in self._answer_all(found.windows(reader.blocks(BLOCK))):
                 windows += batch
                 answers.append(answered)
                 if progress and reader.seconds:
-                    progress(min(1.0, batch[-1].end / reader.seconds))
+                    progress(min(1.0, batch[-1][1] / reader.seconds))
             notes, envelope = (*reader.notes, *found.notes), reader.envelope
         if not windows:
-            raise speech.no_speech(found.length, _called(source, name))
+            raise speech.no_speech(found.length, reader.subject)
         joined = Answers(*(np.concatenate(part) for part in zip(*answers, strict=True)))
         if progress:
             progress(1.0)
-        return self._summary(found, windows, joined, notes, envelope)
+        return self._summary(found, windows, joined, notes, envelope, at_least)
 
-    def _answer_all(
-        self, windows: Iterator[speech.Window]
-    ) -> Iterator[tuple[list[speech.Window], Answers]]:
-        """Batches of windows with their answers, in order; a few are in memory at a time."""
-        waiting: deque[tuple[list[speech.Window], Future[Answers]]] = deque()
+    def _answer_all(self, windows: Iterator[speech.Window]) -> Iterator[tuple[list[Span], Answers]]:
+        """Batches of windows and their answers, in order; a few are in memory at a time."""
+        waiting: deque[tuple[list[Span], Future[Answers]]] = deque()
         safe = all(r.thread_safe for r in self._representations)
         with ThreadPoolExecutor(_WORKERS if safe else 1, "predict") as pool:
             while batch := list(islice(windows, _BATCH)):
-                waiting.append((batch, pool.submit(self._answer, [w.samples for w in batch])))
+                answers = pool.submit(self._answer, [window.samples for window in batch])
+                waiting.append(([(w.start, w.end, w.weight) for w in batch], answers))
                 if len(waiting) > 2 * _WORKERS:
-                    yield self._done(waiting)
-            while waiting:
-                yield self._done(waiting)
-
-    def _done(
-        self, waiting: "deque[tuple[list[speech.Window], Future[Answers]]]"
-    ) -> tuple[list[speech.Window], Answers]:
-        batch, answers = waiting.popleft()
-        bare = [speech.Window(np.empty(0), w.start, w.end, w.weight) for w in batch]
-        return bare, answers.result()
+                    first, answers = waiting.popleft()
+                    yield first, answers.result()
+            for first, answers in waiting:
+                yield first, answers.result()
 
     def _answer(self, waveforms: list[np.ndarray]) -> Answers:
         vectors = np.hstack([r.embed(waveforms) for r in self._representations])
@@ -252,12 +259,13 @@ class Predictor:
     def _summary(
         self,
         found: speech.Listener,
-        windows: list[speech.Window],
+        windows: list[Span],
         answers: Answers,
         notes: tuple[str, ...],
         envelope: np.ndarray,
+        at_least: float,
     ) -> Prediction:
-        starts, ends, weights = np.array([(w.start, w.end, w.weight) for w in windows]).T
+        starts, ends, weights = np.array(windows).T
         emotion, gender, age, distance = (
             np.average(part, axis=0, weights=weights) for part in answers
         )
@@ -266,9 +274,12 @@ class Predictor:
         quality = RecordingQuality(**asdict(found.quality), distance_percentile=percentile)
         if percentile > FAR:
             notes = (*notes, f"farther from the training voices than {FAR} % of unseen speakers")
+        trust = float(emotion.max())
+        if unsure := trust < at_least:
+            notes = (*notes, f"no emotion has a probability of {100 * at_least:g} % or more")
         low, high = age_limits(self.card["age_interval"], float(age), quality.seconds)
         return Prediction(
-            emotion=_named(EMOTIONS, emotion),
+            emotion=None if unsure else _named(EMOTIONS, emotion),
             gender=_named(GENDERS, gender),
             age=float(age),
             age_low=low,
@@ -279,7 +290,7 @@ class Predictor:
             notes=notes,
             timeline=Timeline(starts, ends, weights, *answers[:3]),
             quality=quality,
-            trust=_trust(self.card["trust"], quality, float(emotion.max())),
+            trust=trust,
             envelope=envelope,
         )
 
@@ -295,27 +306,12 @@ def age_limits(interval: dict[str, Any], age: float, seconds: float) -> tuple[fl
     return max(0.0, age - wider * float(below)), age + wider * float(above)
 
 
-def _trust(
-    fitted: dict[str, Any] | None, quality: RecordingQuality, confidence: float
-) -> float | None:
-    """A logistic regression on named numbers, see `calibration.trust`."""
-    if fitted is None:
-        return None
-    numbers = {**asdict(quality), "confidence": confidence}
-    if unknown := set(fitted["numbers"]) - set(numbers):
-        raise ModelError(f"The card's trust is judged by {min(unknown)}, which nothing measures.")
-    values = np.array([numbers[name] for name in fitted["numbers"]])
-    standard = (values - fitted["mean"]) / fitted["scale"]
-    return float(1 / (1 + np.exp(-(standard @ fitted["weights"] + fitted["intercept"]))))
-
-
-def _called(source: audio.Source, name: str | None) -> str:
-    """What messages call a recording, without what a terminal could take for a command."""
-    if not name and isinstance(source, str | os.PathLike):
-        name = os.path.basename(source)
-    if not name:
-        return "The audio"
-    return '"' + "".join(c if c.isprintable() else "?" for c in name) + '"'
+def highest(probabilities: dict[str, float] | None) -> str:
+    """The likeliest class and its probability, "happy 73%"; "not named" where there are none."""
+    if probabilities is None:
+        return "not named"
+    name = max(probabilities, key=probabilities.__getitem__)
+    return f"{name} {probabilities[name]:.0%}"
 
 
 def _named(names: Sequence[str], values: np.ndarray) -> dict[str, float]:

@@ -9,7 +9,9 @@ import io
 import json
 import os
 import sys
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -17,10 +19,9 @@ from persona import audio, store
 from persona.app import files as walk
 from persona.app import textgrid as textgrids
 from persona.app.files import readable
+from persona.app.predictor import Prediction, Predictor, highest
 from persona.errors import AudioError, PersonaError, known
 from persona.labels import EMOTIONS, GENDERS
-
-FORMS = ("table", "csv", "jsonl", "json")
 
 STOPPED, CLOSED = 130, 141
 
@@ -40,6 +41,7 @@ def predict(
     model: str | None = None,
     revision: str | None = None,
     form: str = "table",
+    at_least: float = 0.0,
     resume: str | os.PathLike[str] | None = None,
     textgrid: str | os.PathLike[str] | None = None,
 ) -> int:
@@ -48,6 +50,7 @@ def predict(
     files : paths; "-" or /dev/stdin is a recording on standard input.
     model, revision : as of `Predictor.load`.
     form : "csv" and "jsonl" print each row as it is ready; "table" and "json" (a list), at the end.
+    at_least : as of `Predictor.predict`.
     resume : a file of CSV or of JSON lines that is gone on with: what it answers is skipped, what
         failed is tried again, and new rows are appended to it instead of printed.
     textgrid : folder for a TextGrid of each file's timeline.
@@ -55,18 +58,20 @@ def predict(
     Sentences on bad files and on what was left out of folders go to standard error. Raises
     `PersonaError` where there is nothing to predict, no model, or an argument does not fit.
     """
-    from persona.app.predictor import Predictor
-
-    _check(files, form, resume)
+    known("form", form, FORMS)
+    if resume and form not in _LINES:
+        raise PersonaError("--resume goes with --csv or --jsonl, whose rows can be appended.")
+    if not files:
+        raise PersonaError("There is nothing to predict: name a file or a folder.")
     found = walk.find(files)
     for sentence in found.left_out:
         _complain(sentence)
     done = _resumed(Path(resume), form) if resume else set()
     printed = _cell if form == "csv" else str
     waiting = [name for name in found.files if printed(readable(name)) not in done]
-    grids = textgrids.Folder(textgrid, found.files) if textgrid else None
-    predictor = Predictor.load(model, revision=revision) if waiting else None
-    rows = _rows(waiting, found.bad, predictor, grids)
+    grids = textgrids.paths(textgrid, found.files) if textgrid else {}
+    answer = partial(Predictor.load(model, revision=revision).predict, at_least=at_least)
+    rows = _rows(waiting, found.bad, answer, grids)
     try:
         if resume:
             with open(resume, "a", encoding="utf-8", newline="") as out:
@@ -78,19 +83,11 @@ def predict(
         return CLOSED
 
 
-def _check(files: Sequence[str], form: str, resume: str | os.PathLike[str] | None) -> None:
-    known("form", form, FORMS)
-    if resume and form not in ("csv", "jsonl"):
-        raise PersonaError("--resume goes with --csv or --jsonl, whose rows can be appended.")
-    if not files:
-        raise PersonaError("There is nothing to predict: name a file or a folder.")
-
-
 def _rows(
     files: Sequence[str],
     bad: dict[str, str],
-    predictor: Any,
-    grids: "textgrids.Folder | None",
+    predict: Callable[..., Prediction],
+    grids: dict[str, Path],
 ) -> Iterator[Row]:
     from tqdm import tqdm
 
@@ -99,73 +96,59 @@ def _rows(
     with tqdm(files, "predicting", unit="file", file=sys.stderr, disable=None, leave=False) as bar:
         for name in bar:
             try:
-                source, called = _opened(name)
-                predicted = predictor.predict(source, name=called)
-                if grids:
-                    grids.write(name, predicted)
+                # Their whole paths tell two files of one name apart.
+                source: audio.Source = name
+                called = readable(name)
+                if name in walk.STANDARD_INPUT:
+                    source = sys.stdin.buffer.read(int(audio.limit()) + 1)
+                    called = "standard input"
+                predicted = predict(source, name=called)
+                if name in grids:
+                    store.write_bytes(grids[name], textgrids.text(predicted).encode())
                 yield {"file": readable(name), **predicted.to_dict()}
-            except (AudioError, OSError) as error:
-                sentence = str(error)
-                if isinstance(error, OSError):
-                    why = error.strerror or type(error).__name__
-                    sentence = f'"{readable(name)}" cannot be read ({why}): check the file.'
+            except AudioError as error:
+                yield {"file": readable(name), "error": str(error)}
+            except OSError as error:
+                why = error.strerror or type(error).__name__
+                sentence = f'"{readable(name)}" cannot be read ({why}): check the file.'
                 yield {"file": readable(name), "error": sentence}
-
-
-def _opened(name: str) -> tuple[audio.Source, str]:
-    """What to read, and what messages call it: two files of one name are told apart."""
-    if name not in walk.STANDARD_INPUT:
-        return name, readable(name)
-    limit = audio.limit()
-    content = sys.stdin.buffer.read(int(limit) + 1)
-    return content, "standard input"
 
 
 def _print(rows: Iterator[Row], form: str, out: TextIO, header: bool) -> int:
     """Print rows and complain of bad ones; returns the exit code."""
+    line, whole = _LINES.get(form), _WHOLE.get(form)
     kept: list[Row] = []
     failed = stopped = False
-    line = _lines(form, header)
+    if header and form == "csv":
+        _write(_csv(COLUMNS), out)
     try:
         for row in rows:
-            if "error" in row:
-                failed = True
             if line:
-                out.write(_encodable(line(row), out))
-                out.flush()
+                _write(line(row), out)
             else:
                 kept.append(row)
             if "error" in row:
+                failed = True
                 _complain(row["error"])
     except KeyboardInterrupt:
         stopped = True
-    if not line:
-        whole = _table(kept) if form == "table" else json_text(kept)
-        out.write(_encodable(whole, out))
-        out.flush()
+    if whole:
+        _write(whole(kept), out)
     return STOPPED if stopped else int(failed)
-
-
-def _lines(form: str, header: bool) -> Callable[[Row], str] | None:
-    """What makes a row into lines of text, the first time with a header; None for those forms
-    that need all rows. JSON is ASCII only: every name, and no terminal, can bear it.
-    """
-    if form == "jsonl":
-        return lambda row: json.dumps(row) + "\n"
-    if form != "csv":
-        return None
-    headers = [_csv(COLUMNS)] if header else []
-    return lambda row: (headers.pop() if headers else "") + _csv(_cells(row))
 
 
 def csv_text(rows: Sequence[Row]) -> str:
     """Rows as CSV: `COLUMNS`, then a line for each."""
-    return _csv(COLUMNS) + "".join(_csv(_cells(row)) for row in rows)
+    return _csv(COLUMNS) + "".join(map(_csv_row, rows))
 
 
 def json_text(rows: Sequence[Row]) -> str:
-    """Rows as a list in JSON, ASCII only."""
+    """Rows as a list in JSON, ASCII only: every name, and no terminal, can bear it."""
     return json.dumps(rows, indent=1) + "\n"
+
+
+def _json_line(row: Row) -> str:
+    return json.dumps(row) + "\n"
 
 
 def _csv(cells: Sequence[str]) -> str:
@@ -174,10 +157,10 @@ def _csv(cells: Sequence[str]) -> str:
     return text.getvalue()
 
 
-def _cells(row: Row) -> list[str]:
-    values = {**row.get("quality", {}), **row.get("emotion", {}), **row.get("gender", {}), **row}
-    values["notes"] = "; ".join(row.get("notes", ()))
-    return [_cell(values.get(column)) for column in COLUMNS]
+def _csv_row(row: Row) -> str:
+    parts = (row.get(part) or {} for part in ("quality", "emotion", "gender"))
+    values = {**ChainMap(*parts), **row, "notes": "; ".join(row.get("notes", ()))}
+    return _csv([_cell(values.get(column)) for column in COLUMNS])
 
 
 def _cell(value: Any) -> str:
@@ -194,63 +177,60 @@ def _table(rows: list[Row]) -> str:
     if not answered:
         return ""
     lines = [("file", "seconds", "emotion", "gender", "age", "notes")]
-    for row in answered:
-        emotion, gender = (
-            max(row[task].items(), key=lambda item: item[1]) for task in ("emotion", "gender")
+    lines += [
+        (
+            row["file"],
+            f"{row['seconds']:.1f}",
+            highest(row["emotion"]),
+            highest(row["gender"]),
+            f"{row['age']:.0f} ({row['age_low']:.0f} to {row['age_high']:.0f})",
+            "; ".join(row["notes"]),
         )
-        lines.append(
-            (
-                row["file"],
-                f"{row['seconds']:.1f}",
-                f"{emotion[0]} {emotion[1]:.0%}",
-                f"{gender[0]} {gender[1]:.0%}",
-                f"{row['age']:.0f} ({row['age_low']:.0f} to {row['age_high']:.0f})",
-                "; ".join(row["notes"]),
-            )
-        )
+        for row in answered
+    ]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    padded = (
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        for line in lines
-    )
+    padded = ("  ".join(map(str.ljust, line, widths)) for line in lines)
     return "".join(line.rstrip() + "\n" for line in padded)
+
+
+_LINES: dict[str, Callable[[Row], str]] = {"csv": _csv_row, "jsonl": _json_line}
+_WHOLE: dict[str, Callable[[list[Row]], str]] = {"json": json_text, "table": _table}
+FORMS = (*_LINES, *_WHOLE)
 
 
 def _resumed(file: Path, form: str) -> set[str]:
     """Files that `file` answers, as they are printed; what failed or was cut off is taken out."""
     try:
         text = file.read_text(encoding="utf-8")
+        lines = text[: text.rfind("\n") + 1].splitlines(keepends=True)
+        header = [_csv(COLUMNS)] if form == "csv" and lines else []
+        if lines[: len(header)] != header:
+            raise ValueError("other columns")
+        done = {line: _answered(line, form) for line in lines[len(header) :]}
     except FileNotFoundError:
         return set()
-    except (OSError, ValueError) as error:
-        raise PersonaError(f"{file} cannot be gone on with ({error}): name another.") from error
-    whole = text[: text.rfind("\n") + 1]
-    kept, done = (_good_csv if form == "csv" else _good_jsonl)(whole, file)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PersonaError(
+            f"{file} was not made by `persona predict --{form}`, or cannot be read: name another."
+        ) from error
+    kept = "".join([*header, *(line for line, name in done.items() if name)])
     if kept != text:
         store.write_bytes(file, kept.encode())
-    return done
+    return {name for name in done.values() if name}
 
 
-def _good_csv(text: str, file: Path) -> tuple[str, set[str]]:
-    rows = list(csv.reader(io.StringIO(text)))
-    if rows and tuple(rows[0]) != COLUMNS:
-        raise PersonaError(f"{file} has other columns than `persona predict --csv`: name another.")
-    good = [row for row in rows[1:] if len(row) == len(COLUMNS) and not row[-1]]
-    kept = "".join(_csv(row) for row in (rows[:1] + good))
-    return kept, {row[0] for row in good}
+def _answered(line: str, form: str) -> str:
+    """The file that a line of CSV or of JSON lines answers; empty where it holds an error."""
+    if form == "jsonl":
+        row = json.loads(line)
+        return "" if "error" in row else row["file"]
+    (cells,) = csv.reader([line])
+    return "" if len(cells) != len(COLUMNS) or cells[-1] else cells[0]
 
 
-def _good_jsonl(text: str, file: Path) -> tuple[str, set[str]]:
-    lines = text.splitlines(keepends=True)
-    try:
-        rows = [json.loads(line) for line in lines]
-        good = ["error" not in row for row in rows]
-        done = {row["file"] for row, keep in zip(rows, good, strict=True) if keep}
-    except (ValueError, KeyError, TypeError) as error:
-        raise PersonaError(
-            f"{file} was not made by `persona predict --jsonl`: name another."
-        ) from error
-    return "".join(line for line, keep in zip(lines, good, strict=True) if keep), done
+def _write(text: str, out: TextIO) -> None:
+    out.write(_encodable(text, out))
+    out.flush()
 
 
 def _encodable(text: str, out: TextIO) -> str:

@@ -4,7 +4,6 @@ Everything the card says of its answers comes from out-of-fold predictions: ever
 by networks that were trained as those that ship, but on other speakers.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,11 +45,7 @@ def train(
     experiment: Experiment,
     out: Path,
     *,
-    study: str = "model",
-    seed: int = 0,
     jobs: int | None = None,
-    not_covered: Sequence[str] = (),
-    trust: dict[str, Any] | None = None,
 ) -> Predictor:
     """Cross-validate an experiment, train it on every clip, and save the model to `out`.
 
@@ -58,21 +53,18 @@ def train(
     ----------
     experiment : by unseen speakers, without early stopping: what ships is what was measured. Its
         folds are computed unless they were kept.
-    study : name of the table that keeps its results.
-    seed : of the networks that ship.
+    out : folder of the model.
     jobs : processes, as of `experiment.run`.
-    not_covered : sentences for the card's limits, on what was not in the training.
-    trust : as `calibration.trust` gives it; None: predictions have no `trust`.
 
     Raises `PersonaError` for an experiment that cannot ship, or that lacks a feature table.
     """
     _check(experiment)
-    run([experiment], study, train=True, jobs=jobs)
+    run([experiment], "model", train=True, jobs=jobs)
     predicted = out_of_fold(experiment)
     clips = labelled_clips(experiment, experiment.corpus)
     own = predicted[predicted["corpus"] == experiment.corpus]
-    described, temperatures = describe(own, clips, not_covered)
-    ensemble = train_on_everything(experiment, seed)
+    described, temperatures = describe(own, clips)
+    ensemble = train_on_everything(experiment)
     embeddings, speakers = _training_voices(experiment)
     space = voices.fit(embeddings, speakers)
     model = Model(
@@ -81,10 +73,10 @@ def train(
             "representations": _representations(experiment),
             "speech": speech.provenance(),
             "network": _network(ensemble),
-            "training": {**experiment.description(), "seed": seed},
+            "training": {**experiment.description(), "seed": 0},
             "data": _data(experiment, clips),
             "distances": voices.unseen(embeddings, speakers, space).tolist(),
-            "trust": trust,
+            "trust": None,
             "uses": {"intended": list(INTENDED), "refused": list(REFUSED)},
             "software": store.software("torch", "numpy", "onnx"),
             **described,
@@ -118,13 +110,12 @@ def _network(ensemble: "Ensemble") -> dict[str, Any]:
 
     first: Any = ensemble.networks[0]
     layers = list(first.trunk)
-    hidden = [layer.out_features for layer in layers if isinstance(layer, nn.Linear)]
     dropouts = [layer.p for layer in layers[1:] if isinstance(layer, nn.Dropout)]
     return {
         "dimension": len(first.input.mean),
         "architecture": "cnn" if any(isinstance(x, nn.Conv1d) for x in layers) else "fcn",
         "age_head": first.age.kind,
-        "hidden": hidden,
+        "hidden": [layer.out_features for layer in layers if isinstance(layer, nn.Linear)],
         "dropout": max(dropouts, default=0.0),
         "input_dropout": layers[0].p if isinstance(layers[0], nn.Dropout) else 0.0,
         "age_dropout": first.age_dropout.p,
@@ -181,7 +172,7 @@ def _corpus(representation: str, name: str) -> dict[str, Any]:
 
 
 def describe(
-    predicted: pd.DataFrame, clips: pd.DataFrame, not_covered: Sequence[str] = ()
+    predicted: pd.DataFrame, clips: pd.DataFrame
 ) -> tuple[dict[str, Any], tuple[float, float]]:
     """The parts of a card that follow from out-of-fold predictions, and the two temperatures.
 
@@ -212,7 +203,7 @@ def describe(
         },
         "calibration": calibrated,
         "age_interval": interval,
-        "limits": _limits(metrics, constant["age_rmse"], gain, interval, clips, not_covered),
+        "limits": _limits(metrics, constant["age_rmse"], gain, interval, clips),
     }
     return described, temperatures
 
@@ -307,7 +298,6 @@ def _limits(
     gain: pd.DataFrame,
     interval: dict[str, Any],
     clips: pd.DataFrame,
-    not_covered: Sequence[str],
 ) -> list[str]:
     age, coverage = metrics["age_rmse"], interval["coverage"]
     worst = min(coverage, key=lambda name: coverage[name]["value"])
@@ -315,7 +305,6 @@ def _limits(
     return [
         f"Emotions are acted: {clips['speaker'].nunique()} actors say sentences that were given "
         "to them.",
-        *not_covered,
         f"Of six emotions it names the one an unseen actor played in "
         f"{metrics['emotion_accuracy']['value']:.0%} of clips.",
         f"Age is {worth} saying the mean age to everyone: the error is {age['value']:.1f} years "

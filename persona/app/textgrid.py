@@ -2,39 +2,36 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
-from persona import store
 from persona.app.predictor import Prediction
 from persona.labels import EMOTIONS, GENDERS
 
 Interval = tuple[float, float, str]
 
 
-class Folder:
-    """Writes a TextGrid for each of `files`: `talk.TextGrid` for talk.wav.
+def paths(folder: str | os.PathLike[str], files: Sequence[str]) -> dict[str, Path]:
+    """Where the TextGrid of each file belongs: `talk.TextGrid` for talk.wav.
 
     Where several have one name, the whole path goes into it.
     """
-
-    def __init__(self, folder: str | os.PathLike[str], files: Iterable[str]) -> None:
-        self._folder = Path(folder)
-        self._stems = Counter(Path(file).stem.casefold() for file in files)
-
-    def write(self, file: str, predicted: Prediction) -> None:
-        """Raises `StoreError` where the folder cannot be written to."""
-        stem = "standard input" if file == "-" else Path(file).stem
-        if self._stems[stem.casefold()] > 1:
-            stem = os.path.normpath(file).replace(os.sep, "_")
-        store.write_bytes(self._folder / f"{stem}.TextGrid", text(predicted).encode())
+    stems = {file: "standard input" if file == "-" else Path(file).stem for file in files}
+    count = Counter(stem.casefold() for stem in stems.values())
+    for file, stem in stems.items():
+        if count[stem.casefold()] > 1:
+            stems[file] = os.path.normpath(file).replace(os.sep, "_")
+    return {file: Path(folder) / f"{stem}.TextGrid" for file, stem in stems.items()}
 
 
 def text(predicted: Prediction) -> str:
-    """Tiers emotion, gender, age and speech, empty where nobody speaks."""
+    """Tiers emotion, gender, age and speech, empty where nobody speaks; that of an emotion which
+    is not named is empty.
+    """
     line, spans = predicted.timeline, predicted.spans()
+    named = spans if predicted.emotion else []
     tiers: dict[str, list[Interval]] = {
-        "emotion": [(a, b, EMOTIONS[line.emotion[i].argmax()]) for a, b, i in spans],
+        "emotion": [(a, b, EMOTIONS[line.emotion[i].argmax()]) for a, b, i in named],
         "gender": [(a, b, GENDERS[line.gender[i].argmax()]) for a, b, i in spans],
         "age": [(a, b, f"{line.age[i]:.0f}") for a, b, i in spans],
         "speech": [(a, b, "speech") for a, b in predicted.speech.tolist()],

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anywidget
 import ipywidgets
@@ -11,10 +11,8 @@ import traitlets
 
 from persona import audio, store
 from persona.app import html, printing
+from persona.app.predictor import Predictor
 from persona.errors import PersonaError
-
-if TYPE_CHECKING:
-    from persona.app.predictor import Predictor
 
 _STATIC = Path(__file__).resolve().parent / "static"
 
@@ -71,10 +69,11 @@ class App(ipywidgets.VBox):
     """The widget; put it last in a notebook's cell.
 
     predictor : what predicts; by default the model that ships, loaded on the first press.
+    at_least : lowest probability of an emotion that is named, as of `Predictor.predict`.
     """
 
-    def __init__(self, predictor: "Predictor | None" = None) -> None:
-        self._predictor = predictor
+    def __init__(self, predictor: Predictor | None = None, at_least: float = 0.0) -> None:
+        self._predictor, self._at_least = predictor, at_least
         self._shown: list[str] = []
         self._rows: list[printing.Row] = []
         self.intake = Intake()
@@ -117,6 +116,7 @@ class App(ipywidgets.VBox):
             predicted = self._load().predict(
                 content,
                 name=name,
+                at_least=self._at_least,
                 progress=lambda share: self._say(f"Predicting {name} ({which})", share),
             )
             self._rows.append({"file": name, **predicted.to_dict()})
@@ -132,10 +132,8 @@ class App(ipywidgets.VBox):
         self._rows.append({"file": name, "error": sentence})
         return html.error(sentence)
 
-    def _load(self) -> "Predictor":
+    def _load(self) -> Predictor:
         if self._predictor is None:
-            from persona.app.predictor import Predictor
-
             self._say("Loading the model", 0.0)
             self._predictor = Predictor.load()
         if not self.about.value:

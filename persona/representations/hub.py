@@ -16,9 +16,10 @@ from persona import store
 from persona.errors import WeightsError
 
 BY_HAND = "placed by hand"
-_PATIENCE = 10  # seconds for the hub's first answer
-_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*")
-_REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*")
+PATIENCE = 10  # seconds for the hub's first answer
+MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*")
+REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*")
+"""Of a model's name and of its revision on the hub; neither may hold ".."."""
 
 
 @dataclass(frozen=True)
@@ -128,12 +129,12 @@ def reason(error: Exception, model: str, revision: str) -> str:
 
 
 def _check_names(model: str, revision: str) -> None:
-    if not _MODEL.fullmatch(model) or ".." in model:
+    if not MODEL.fullmatch(model) or ".." in model:
         raise WeightsError(
             f"{model!r} is not the name of a model: give it as owner/name, for example "
             "microsoft/wavlm-base."
         )
-    if not _REVISION.fullmatch(revision) or ".." in revision:
+    if not REVISION.fullmatch(revision) or ".." in revision:
         raise WeightsError(
             f"{revision!r} is not a revision of a model: give a branch, a tag or a commit."
         )
@@ -173,7 +174,7 @@ def _downloaded(name: str, model: str, revision: str, files: Sequence[str]) -> W
 
     try:
         # `snapshot_download` itself waits without end for a hub that does not answer.
-        HfApi().model_info(model, revision=revision, timeout=_PATIENCE)
+        HfApi().model_info(model, revision=revision, timeout=PATIENCE)
         folder = Path(snapshot_download(model, revision=revision, allow_patterns=list(files)))
         absent = _absent(folder, files)
         why = f"{constants.ENDPOINT}/{model} has no {_listed(absent)}" if absent else ""
