@@ -11,7 +11,7 @@ from persona.app.predictor import Predictor
 from persona.calibration import AgeInterval
 from persona.errors import PersonaError
 from persona.experiment import Experiment
-from persona.labels import EMOTIONS
+from persona.labels import EMOTIONS, TASKS
 from persona.training import Settings
 
 
@@ -168,6 +168,28 @@ class TestARelease:
         with pytest.raises(PersonaError, match=words):
             release.train(experiment.but(**changes), tmp_path / "model")
         assert not (tmp_path / "model").exists()
+
+    @pytest.mark.parametrize("task", TASKS)
+    def test_on_clips_whose_label_nobody_knows_is_refused_before_training(
+        self, experiment, tmp_path, monkeypatch, task
+    ):
+        """No score is made up, as against a class that stands for the missing one."""
+        monkeypatch.setattr(
+            release, "labelled_clips", lambda *_: toys.clips().assign(**{task: None})
+        )
+        monkeypatch.setattr(release, "run", lambda *_, **__: pytest.fail("trained"))
+        with pytest.raises(PersonaError, match=f"has no clip whose {task} is known"):
+            release.train(experiment, tmp_path / "model")
+
+    def test_counts_no_clip_whose_emotion_is_unknown(self):
+        """Predictions are right where the emotion is known: the others may not lower that."""
+        clips = toys.clips()
+        unknown = clips["speaker"] % 2 == 0
+        described, _ = release.describe(
+            _predictions(), clips.assign(emotion=clips["emotion"].mask(unknown, None))
+        )
+        accuracy = described["evaluation"]["metrics"]["emotion_accuracy"]
+        assert accuracy == {"value": 1.0, "low": 1.0, "high": 1.0}
 
 
 def _as_wide_as_the_table(self, dtype: str = "float32") -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -221,6 +222,14 @@ def test_what_it_is_not_for_stands_on_the_page_before_and_after(app):
     app.button.click()
     page = Elements(app.about.value)
     assert "It is <small>." in page.texts and "Hiring & firing." in page.texts
+
+
+def test_the_page_that_serves_it_is_called_persona():
+    from nbconvert import HTMLExporter
+
+    notebook = Path(__file__).resolve().parents[1] / "notebooks" / "15_app.ipynb"
+    page, _ = HTMLExporter(template_name="lab").from_filename(str(notebook))
+    assert "<title>PERSONA</title>" in page
 
 
 class TestWhatIsSaved:

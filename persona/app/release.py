@@ -19,7 +19,7 @@ from persona.calibration import AGE_BANDS, AGE_LEVEL, AgeInterval
 from persona.cross_validation import labelled_clips, load_embeddings, train_on_everything
 from persona.errors import PersonaError
 from persona.experiment import Experiment, out_of_fold, run
-from persona.labels import EMOTIONS, GENDERS
+from persona.labels import EMOTIONS, GENDERS, TASKS
 from persona.predictions import PROBABILITIES
 
 if TYPE_CHECKING:
@@ -58,10 +58,10 @@ def train(
 
     Raises `PersonaError` for an experiment that cannot ship, or that lacks a feature table.
     """
-    _check(experiment)
+    clips = labelled_clips(experiment, experiment.corpus)
+    _check(experiment, clips)
     run([experiment], "model", train=True, jobs=jobs)
     predicted = out_of_fold(experiment)
-    clips = labelled_clips(experiment, experiment.corpus)
     own = predicted[predicted["corpus"] == experiment.corpus]
     described, temperatures = describe(own, clips)
     ensemble = train_on_everything(experiment)
@@ -88,7 +88,7 @@ def train(
     return Predictor.load(out)
 
 
-def _check(experiment: Experiment) -> None:
+def _check(experiment: Experiment, clips: pd.DataFrame) -> None:
     settings = experiment.candidates or (experiment.settings,)
     problems = {
         "has an estimator in place of the network": experiment.estimator,
@@ -100,6 +100,7 @@ def _check(experiment: Experiment) -> None:
         "stops early, where no clip is left to stop on: set patience=0": any(
             one.patience for one in settings
         ),
+        **{f"has no clip whose {task} is known": clips[task].isna().all() for task in TASKS},
     }
     if problem := next((words for words, found in problems.items() if found), ""):
         raise PersonaError(f"This experiment cannot become a model, because it {problem}.")
