@@ -259,7 +259,7 @@ def _file(identity: str) -> Path:
 
 def _trained(wanted: dict[str, Experiment], train: bool | Sequence[str]) -> set[str]:
     """Identities of the experiments that `run` is asked to compute."""
-    if isinstance(train, bool):
+    if isinstance(train, int):
         return set(wanted) if train else set()
     names = [train] if isinstance(train, str) else list(train)
     there = sorted({experiment.representation for experiment in wanted.values()})

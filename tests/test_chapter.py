@@ -50,7 +50,10 @@ class TestParameters:
             ({"draws": True}, "draws holds True"),
             ({"seeds": []}, "seeds is empty"),
             ({"seeds": [-1]}, "seeds holds -1: give whole numbers of 0 or more."),
-            ({"clips": [10, 0]}, "clips holds 0"),
+            ({"epochs": [20]}, "epochs holds [20]: give whole numbers of 1 or more."),
+            ({"architectures": 3}, "no architecture '3'"),
+            ({"protocols": [["random-clip"]]}, "no protocol \"['random-clip']\""),
+            ({"representations": None}, "no representation 'None'"),
         ],
     )
     def test_that_are_wrong_are_refused_in_a_sentence(self, tables, wrong, sentence):

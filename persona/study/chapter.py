@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from persona import corpora, features, representations, store
-from persona.errors import PersonaError, StoreError
+from persona.errors import PersonaError, StoreError, known
 from persona.folds import PROTOCOLS
-from persona.network import ARCHITECTURES, known
+from persona.network import ARCHITECTURES
 from persona.study.terms import shown
 from persona.training import AGE_UNITS
 
@@ -31,8 +31,8 @@ def checked(**parameters: Any) -> list[Any]:
     representations, architectures, protocols, age_units, corpora : names that exist; a single
         string becomes a list. A representation needs a feature table here; several may be joined
         by "+".
-    seeds : whole numbers of 0 or more.
-    Any other (epochs, draws, ...) : a whole number of 1 or more, or a list of such.
+    seeds : whole numbers of 0 or more; a single one becomes a list.
+    Any other (epochs, draws, ...) : a whole number of 1 or more.
 
     Raises `PersonaError` for anything else, saying what there is to choose from.
     """
@@ -41,7 +41,7 @@ def checked(**parameters: Any) -> list[Any]:
 
 def chosen(what: str, names: str | Sequence[str], choices: Sequence[str]) -> list[str]:
     """Names as a list without repetition; `PersonaError` for none, or one not among `choices`."""
-    listed = [names] if isinstance(names, str) else list(dict.fromkeys(names))
+    listed = list(dict.fromkeys(_several(names)))
     if not listed:
         raise PersonaError(f"No {what} is named: choose from {', '.join(choices)}.")
     for name in listed:
@@ -49,37 +49,43 @@ def chosen(what: str, names: str | Sequence[str], choices: Sequence[str]) -> lis
     return listed
 
 
+def _several(names: Any) -> list[str]:
+    """What a parameter names, as text: a wrong type is then a name that does not exist."""
+    return [str(name) for name in (names if isinstance(names, list | tuple) else [names])]
+
+
 def _checked(name: str, value: Any) -> Any:
     if name == "representations":
         return _extracted(value)
     if name in _CHOICES:
         return chosen(_CHOICES[name][0], value, _CHOICES[name][1])
-    least = 0 if name == "seeds" else 1
-    numbers = list(value) if isinstance(value, list | tuple) else [value]
-    if not numbers:
-        raise PersonaError(f"The parameter {name} is empty: give a whole number or more.")
-    for number in numbers:
-        if not isinstance(number, int) or isinstance(number, bool) or number < least:
-            raise PersonaError(
-                f"The parameter {name} holds {number!r}: give whole numbers of {least} or more."
-            )
-    return numbers if name == "seeds" or isinstance(value, list | tuple) else value
+    if name != "seeds":
+        return _whole(name, value, 1)
+    seeds = list(value) if isinstance(value, list | tuple) else [value]
+    if not seeds:
+        raise PersonaError("The parameter seeds is empty: give a whole number or more.")
+    return [_whole(name, seed, 0) for seed in seeds]
+
+
+def _whole(name: str, number: Any, least: int) -> int:
+    if not isinstance(number, int) or isinstance(number, bool) or number < least:
+        raise PersonaError(
+            f"The parameter {name} holds {number!r}: give whole numbers of {least} or more."
+        )
+    return number
 
 
 def _extracted(names: str | Sequence[str]) -> list[str]:
     """Names of representations that have a feature table of CREMA-D here."""
-    there = features.listed()
-    asked = [names] if isinstance(names, str) else list(names)
-    for name in (part for one in asked for part in str(one).split("+")):
-        if name in representations.NAMES and name not in there:
+    there, asked = features.listed(), _several(names)
+    for part in "+".join(asked).split("+") if asked else ():
+        if part in representations.NAMES and part not in there:
             raise PersonaError(
-                f"There is no feature table of {name} here: make it with `{_command(name)}`, or "
+                f"There is no feature table of {part} here: make it with `{_command(part)}`, or "
                 f"choose from {', '.join(there) or 'none yet'}."
             )
-    joined = [one for one in asked if "+" in str(one)]
-    for part in (part for one in joined for part in one.split("+")):
         known("representation", part, there)
-    return chosen("representation", asked, [*there, *joined])
+    return chosen("representation", asked, [*there, *(one for one in asked if "+" in one)])
 
 
 def _command(representation: str) -> str:

@@ -32,15 +32,19 @@ def score(
     counts : sums by row label; labels that are tuples become levels of the index.
     measures : metrics of `evaluation.METRICS`.
     """
+    return as_table({label: as_row(sums, measures) for label, sums in counts.items()})
+
+
+def as_row(sums: Sums, measures: Sequence[str] = tuple(MEASURES.values())) -> dict[str, str]:
+    """Values with 95 % intervals over speakers by the heading of each measure."""
     for measure in measures:
         known("measure", measure, METRICS)
-    rows: dict[Any, dict[str, str]] = {}
-    for label, sums in counts.items():
-        found = evaluation.score(sums)
-        rows[label] = {
-            METRICS[metric].heading: interval(found.loc[metric].to_numpy(), metric)
-            for metric in measures
-        }
+    found = evaluation.score(sums)
+    return {METRICS[m].heading: interval(found.loc[m].to_numpy(), m) for m in measures}
+
+
+def as_table(rows: dict[Any, dict[str, str]]) -> pd.DataFrame:
+    """Rows by label as a table; labels that are tuples become levels of its index."""
     table = pd.DataFrame.from_dict(rows, orient="index")
     if rows and isinstance(next(iter(rows)), tuple):
         table.index = pd.MultiIndex.from_tuples(rows)
@@ -91,7 +95,4 @@ def differences(table: pd.DataFrame, draws: int = DRAWS) -> pd.DataFrame:
         told = interval(numbers, metric, "+") + ("*" if row["clear"] else "")
         rows.setdefault(label, {})[measure.heading] = told
         rows[label][f"p ({measure.heading.split(',')[0]})"] = p_value(row["p_holm"], draws)
-    shown = pd.DataFrame.from_dict(rows, orient="index")
-    if rows and isinstance(next(iter(rows)), tuple):
-        shown.index = pd.MultiIndex.from_tuples(rows)
-    return shown
+    return as_table(rows)

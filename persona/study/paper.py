@@ -8,7 +8,8 @@ import pandas as pd
 from persona import evaluation, store
 from persona.evaluation import Sums
 from persona.representations import NAMES
-from persona.study.terms import MEASURES, METRICS, interval, number, shown
+from persona.study.comparison import as_row, as_table
+from persona.study.terms import MEASURES, METRICS, number, shown
 
 NOT_RUN = "not run here"
 
@@ -53,22 +54,12 @@ def beside(counts: Mapping[Cell, Mapping[str, Sums]], baseline: Mapping[str, Sum
                 for metric, value in theirs[cell].items()
             }
         for protocol, sums in counts.get(cell, {}).items():
-            rows[cell.title, shown(protocol)] = _row(sums)
+            rows[cell.title, shown(protocol)] = as_row(sums)
         if not counts.get(cell):
             rows[cell.title, "here"] = {METRICS[m].heading: NOT_RUN for m in MEASURES.values()}
     for protocol, sums in baseline.items():
-        rows["ignores the voice", shown(protocol)] = _row(sums)
-    table = pd.DataFrame.from_dict(rows, orient="index")
-    table.index = pd.MultiIndex.from_tuples(rows, names=["network", "tested on"])
-    return table
-
-
-def _row(sums: Sums) -> dict[str, str]:
-    found = evaluation.score(sums)
-    return {
-        METRICS[metric].heading: interval(found.loc[metric].to_numpy(float), metric)
-        for metric in MEASURES.values()
-    }
+        rows["ignores the voice", shown(protocol)] = as_row(sums)
+    return as_table(rows).rename_axis(["network", "tested on"])
 
 
 def agreement(counts: Mapping[Cell, Sums]) -> pd.DataFrame:
@@ -78,7 +69,7 @@ def agreement(counts: Mapping[Cell, Sums]) -> pd.DataFrame:
     `paper`, `value`, `low`, `high` (in the unit of `evaluation`) and `lies`: "below", "inside"
     or "above" our interval.
     """
-    rows = {}
+    rows = []
     for cell, values in quoted().items():
         if cell not in counts:
             continue
@@ -86,7 +77,6 @@ def agreement(counts: Mapping[Cell, Sums]) -> pd.DataFrame:
         for metric, theirs in values.items():
             value, low, high = found.loc[metric].to_numpy(float)
             lies = "below" if theirs < low else "above" if theirs > high else "inside"
-            rows[cell.title, metric] = (theirs, value, low, high, lies)
-    columns = ["paper", "value", "low", "high", "lies"]
-    index = pd.MultiIndex.from_tuples(list(rows), names=["network", "metric"]) if rows else None
-    return pd.DataFrame(list(rows.values()), index=index, columns=columns)
+            rows.append((cell.title, metric, theirs, value, low, high, lies))
+    columns = ["network", "metric", "paper", "value", "low", "high", "lies"]
+    return pd.DataFrame(rows, columns=columns).set_index(["network", "metric"])
