@@ -149,9 +149,17 @@ class TestARelease:
         assert set(described["evaluation"]["groups"]) >= {"female", "male"}
         assert described["age_interval"]["coverage"]["everyone"]["speakers"] == toys.SPEAKERS
         assert f"{toys.SPEAKERS} actors" in described["limits"][0]
+        method = described["age_interval"]["method"]
+        assert "cross-validation interval" in method and "conformal" not in method
         emotion = described["calibration"]["emotion"]
         assert emotion["error_after"] < emotion["error_before"]
         assert temperatures[0] == emotion["temperature"] < 1
+
+    def test_names_the_network_that_was_trained(self, experiment, tmp_path, monkeypatch):
+        monkeypatch.setattr(toys.ToyRepresentation, "__init__", _as_wide_as_the_table)
+        other = experiment.but(architecture="cnn", hidden=(9, 7), networks=1)
+        network = release.train(other, tmp_path / "model", jobs=1).card["network"]
+        assert (network["architecture"], network["hidden"]) == ("cnn", [9, 7])
 
     @pytest.mark.parametrize(
         ("changes", "words"),

@@ -1,6 +1,7 @@
 """Experiments: declared, computed, kept, known by what decides them, and blind to test speakers."""
 
 import shutil
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -440,6 +441,30 @@ class TestRun:
         with pytest.raises(PersonaError, match="no results of toy on toy"):
             once(BASE)[BASE.but(epochs=9)]
 
+    @pytest.mark.parametrize("wrong", ["yes", ["toy", "typo"], [3]])
+    def test_a_wrong_word_for_what_to_train_is_one_sentence(self, wrong, trained):
+        with pytest.raises(PersonaError, match=r"no representation to train on .*choose from toy"):
+            run([BASE], train=wrong, jobs=1)
+        assert not trained
+        assert len(run([BASE], train=1, jobs=1).rows) == toys.SPEAKERS
+
+    def test_what_another_run_computed_meanwhile_is_not_trained_again(
+        self, build, trained, monkeypatch
+    ):
+        once(BASE)
+        shutil.rmtree(build / "results")
+        file = build / "predictions" / f"{BASE.identity()}.parquet"
+        aside = file.rename(build / "aside")
+        trained.clear()
+
+        @contextmanager
+        def waiting(name):
+            aside.rename(file)  # the other run ends while this one waits for its turn
+            yield
+
+        monkeypatch.setattr(store, "lock", waiting)
+        assert len(once(BASE).rows) == toys.SPEAKERS and not trained
+
     def test_no_experiment_is_one_sentence(self):
         with pytest.raises(PersonaError, match="no experiment to run"):
             run([])
@@ -491,6 +516,12 @@ class TestBesides:
             assert not tested & set(own["speaker"])
             assert not any(tested & set(people) for people in copies["audible"])
             assert {"alone", "babble"} == set(copies["condition"])
+
+    def test_what_is_trained_on_is_that_of_this_version(self, training_rows):
+        """Where this differs, raise `experiment.VERSION`: identities do not see the code."""
+        once(BASE.but(besides=["toy-copies", "toy-abroad"]))
+        rows = [sorted(part.tolist()) for part in training_rows]
+        assert (experiment.VERSION, store.fingerprint(rows)[:12]) == (1, "43b54c11456d")
 
     def test_every_copy_that_may_be_used_is_used(self, training_rows):
         once(BASE.but(besides=["toy-copies"], patience=0))

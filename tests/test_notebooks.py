@@ -138,3 +138,14 @@ def test_a_wrong_parameter_of_papermill_reaches_the_check(tmp_path):
         )  # fmt: skip
     assert error.value.ename == "PersonaError"
     assert "There is no architecture 'rnn'" in error.value.evalue
+
+
+@pytest.mark.slow
+def test_representations_side_by_side_and_layers_pass_every_cell_of_their_chapter(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("PERSONA_QUICK", "1")
+    papermill.execute_notebook(
+        ROOT / "notebooks" / "03_representations.ipynb", tmp_path / "out.ipynb",
+        parameters={"representations": ["dvector+mfcc", "dvector_layers"]}, progress_bar=False,
+    )  # fmt: skip

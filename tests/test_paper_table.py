@@ -55,4 +55,5 @@ def test_the_papers_numbers_lie_inside_or_outside_our_intervals():
     assert list(table["lies"]) == ["below", "below", "below"]
     same = paper.agreement({Cell("mfcc", "fcn"): sums(0.4728, 0.9402, 7.2733)})
     np.testing.assert_allclose(same["paper"], same["value"])
-    assert paper.agreement({}).empty
+    none = paper.agreement({Cell("campplus", "fcn"): sums(0.6)})
+    assert none.empty and list(none.index.names) == ["network", "metric"]

@@ -11,6 +11,8 @@ from persona.study import terms
     [
         ("mfcc", "MFCC"), ("mfcc+dvector", "MFCC + d-vector"), ("new", "new"), ("fcn", "FCN"),
         ("speaker-disjoint", "unseen speakers"), ("mfcc_delta", "MFCC (delta)"),
+        ("dvector_layers", "d-vector (layers)"),
+        ("dvector_layers+campplus_block3", "d-vector (layers) + CAM++ (block3)"),
     ],
 )  # fmt: skip
 def test_code_names_are_shown_as_readers_know_them(code, name):
