@@ -138,18 +138,29 @@ def score(counts: Sums, draws: int = DRAWS) -> pd.DataFrame:
     speakers = len(counts.speakers)
     value = metrics(counts, np.ones((1, speakers)))
     drawn = metrics(counts, resample(speakers, draws))
-    rows = {m: (value[m][0], *_interval(_known(drawn[m]))) for m in METRICS}
+    rows = {m: (value[m][0], *interval(drawn[m])) for m in METRICS}
     return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high"])
 
 
-def _known(values: np.ndarray) -> np.ndarray:
-    """Values of the bootstrap samples in which some clip has the label."""
-    return values[np.isfinite(values)]
+def interval(drawn: np.ndarray) -> tuple[float, float]:
+    """Limits of the 95 % interval of a number from its bootstrap samples, shape (draws,).
 
-
-def _interval(drawn: np.ndarray) -> tuple[float, float]:
-    low, high = np.quantile(drawn, [0.025, 0.975]) if len(drawn) else (np.nan, np.nan)
+    Samples in which no clip has the label are NaN and do not count.
+    """
+    known = drawn[np.isfinite(drawn)]
+    low, high = np.quantile(known, [0.025, 0.975]) if len(known) else (np.nan, np.nan)
     return low, high
+
+
+def tested(drawn: np.ndarray) -> tuple[float, float, float]:
+    """Interval of a difference, as of `interval`, and its two-sided bootstrap p value.
+
+    The p value is twice the smaller tail around 0, and never 0.
+    """
+    known = drawn[np.isfinite(drawn)]
+    tail = min((known <= 0).sum(), (known >= 0).sum())
+    p = min(1.0, 2 * (tail + 1) / (len(known) + 1)) if len(known) else np.nan
+    return *interval(known), p
 
 
 def evaluate(predictions: pd.DataFrame, clips: pd.DataFrame, draws: int = DRAWS) -> pd.DataFrame:
@@ -161,27 +172,19 @@ def difference(first: Sums, second: Sums, draws: int = DRAWS) -> pd.DataFrame:
     """Paired difference `first - second` of every metric, by a bootstrap over shared speakers.
 
     Returns a frame indexed by metric: `difference`, its 95 % interval `low` and `high`, and a
-    two-sided bootstrap `p` value (twice the smaller tail around 0, never 0). NaN where no clip has
-    the label.
+    two-sided bootstrap `p` value, as of `tested`. NaN where no clip has the label.
     """
     if list(first.speakers) != list(second.speakers):
         raise PersonaError("A paired comparison needs predictions for the same speakers.")
+
+    def differences(weights: np.ndarray) -> dict[str, np.ndarray]:
+        a, b = metrics(first, weights), metrics(second, weights)
+        return {metric: a[metric] - b[metric] for metric in METRICS}
+
     speakers = len(first.speakers)
-    everyone, drawn = np.ones((1, speakers)), resample(speakers, draws)
-    value = {m: a - b for (m, a), b in _paired(first, second, everyone)}
-    rows = {}
-    for (metric, a), b in _paired(first, second, drawn):
-        drawn_differences = _known(a - b)
-        low, high = _interval(drawn_differences)
-        tail = min((drawn_differences <= 0).sum(), (drawn_differences >= 0).sum())
-        p = min(1.0, 2 * (tail + 1) / (len(drawn_differences) + 1)) if np.isfinite(low) else np.nan
-        rows[metric] = {"difference": value[metric][0], "low": low, "high": high, "p": p}
-    return pd.DataFrame(rows).T
-
-
-def _paired(first: Sums, second: Sums, weights: np.ndarray) -> Any:
-    a, b = metrics(first, weights), metrics(second, weights)
-    return zip(a.items(), b.values(), strict=True)
+    value, drawn = differences(np.ones((1, speakers))), differences(resample(speakers, draws))
+    rows = {m: (value[m][0], *tested(drawn[m])) for m in METRICS}
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["difference", "low", "high", "p"])
 
 
 SUM_COLUMNS = [

@@ -47,6 +47,13 @@ def test_a_number_has_the_unit_and_decimals_of_its_metric(value, metric, sign, t
 
 def test_an_interval_stands_behind_its_value():
     assert terms.interval((0.54, 0.522, 0.559), "emotion_uar") == "54.0 [52.2, 55.9]"
+    assert terms.bracketed((1.26, -0.01, 2.5), "+") == "+1.3 [0.0, +2.5]"
+
+
+def test_a_value_without_an_interval_stands_alone():
+    nan = float("nan")
+    assert terms.bracketed((54.04, nan, nan)) == "54.0"
+    assert terms.interval((nan, nan, nan), "emotion_uar") == "-"
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,9 @@ from persona.training import AGE_UNITS
 if TYPE_CHECKING:
     from IPython.display import Markdown
 
+CLOSING = "**In short:** "
+"""How a chapter's finding begins."""
+
 _CHOICES = {
     "architectures": ("architecture", ARCHITECTURES),
     "protocols": ("protocol", PROTOCOLS),
@@ -183,4 +186,4 @@ def closing(sentence: str) -> "Markdown":
     """A chapter's finding, in the form in which it is collected for the README."""
     from IPython.display import Markdown
 
-    return Markdown(f"**In short:** {sentence}")
+    return Markdown(CLOSING + sentence)

@@ -80,6 +80,11 @@ def compare(
             found, factor = paired.loc[metric], METRICS[metric].factor
             difference, low, high = factor * found[["difference", "low", "high"]]
             rows.append((label, metric, difference, low, high, found["p"]))
+    return corrected(rows)
+
+
+def corrected(rows: Sequence[tuple[Any, ...]]) -> pd.DataFrame:
+    """A table as of `compare` from label, metric, difference, low, high and p of its rows."""
     columns = ["label", "metric", "difference", "low", "high", "p"]
     table = pd.DataFrame(rows, columns=columns).set_index(["label", "metric"])
     table["p_holm"] = evaluation.holm(table["p"].to_numpy())

@@ -24,7 +24,7 @@ def mean(values: np.ndarray, speakers: np.ndarray) -> tuple[float, float, float]
     row = np.unique(speakers, return_inverse=True)[1]
     people = np.stack([np.bincount(row), np.bincount(row, values)])
     drawn = evaluation.resample(people.shape[1]) @ people.T
-    return float(np.mean(values)), *np.quantile(drawn[:, 1] / drawn[:, 0], [0.025, 0.975])
+    return float(np.mean(values)), *evaluation.interval(drawn[:, 1] / drawn[:, 0])
 
 
 def labelled(predicted: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
@@ -162,7 +162,7 @@ def together(counts: np.ndarray) -> pd.DataFrame:
         "neither, beyond independence": neither - independent,
     }
     shares = {name: part.sum(axis=1) / clips.sum(axis=1) for name, part in of_clips.items()}
-    rows = {name: (s[0], *np.quantile(s[1:], [0.025, 0.975])) for name, s in shares.items()}
+    rows = {name: (s[0], *evaluation.interval(s[1:])) for name, s in shares.items()}
     return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high"])
 
 
@@ -190,9 +190,9 @@ def calibration_error(
 ) -> tuple[float, float, float]:
     """Expected calibration error in per cent, and its 95 % bootstrap interval over speakers."""
     counts = calibration.binned(shares, labels, np.unique(speakers, return_inverse=True)[1])
-    drawn = calibration.expected_error(counts, evaluation.resample(len(counts)))
-    value = calibration.expected_error(counts, np.ones((1, len(counts))))[0]
-    return 100 * value, *100 * np.quantile(drawn, [0.025, 0.975])
+    weights = np.vstack([np.ones(len(counts)), evaluation.resample(len(counts))])
+    value, *drawn = 100 * calibration.expected_error(counts, weights)
+    return value, *evaluation.interval(np.array(drawn))
 
 
 def tells(score: np.ndarray, right: np.ndarray, speakers: np.ndarray) -> tuple[float, float, float]:
@@ -209,4 +209,4 @@ def tells(score: np.ndarray, right: np.ndarray, speakers: np.ndarray) -> tuple[f
         good, bad = (np.bincount(rank, weight[row] * part) for part in (right, ~right))
         below = np.cumsum(bad) - bad / 2
         areas.append((good * below).sum() / max(good.sum() * bad.sum(), 1e-12))
-    return areas[0], *np.quantile(areas[1:], [0.025, 0.975])
+    return areas[0], *evaluation.interval(np.array(areas[1:]))

@@ -86,8 +86,7 @@ def differences(table: pd.DataFrame) -> "Figure":
         axis.set_title(f"{measure.heading.split(',')[0]}: difference, {measure.unit}".rstrip(", "))
         rows = table.xs(metric, level=1)
         for y, (_, row) in enumerate(rows.iterrows()):
-            values = row[["difference", "low", "high"]].to_numpy(float)
-            _interval(axis, y, values, Look("o", INK), _clear(row["clear"]), bool(row["clear"]))
+            _tested(axis, y, row, "difference")
     legend(figure, axes[0])
     return figure
 
@@ -110,9 +109,7 @@ def groups(table: pd.DataFrame, headings: Mapping[str, str]) -> "Figure":
         _label_rows(axis, names, list(places.values()), first=axis is axes[0, 0])
         axis.set_title(heading)
         for _, row in table[table["task"] == task].iterrows():
-            y = places[row["attribute"], row["group"]]
-            values = row[["value", "low", "high"]].to_numpy(float)
-            _interval(axis, y, values, Look("o", INK), _clear(row["clear"]), bool(row["clear"]))
+            _tested(axis, places[row["attribute"], row["group"]], row, "value")
     legend(figure, axes[0])
     return figure
 
@@ -295,5 +292,8 @@ def _interval(
               fillstyle="full" if filled else "none", label=label)  # fmt: skip
 
 
-def _clear(clear: bool) -> str:
-    return "beyond chance" if clear else "may be chance"
+def _tested(axis: "Axes", y: float, row: pd.Series, of: str) -> None:
+    """A row's interval, its marker filled where it is beyond chance."""
+    clear = bool(row["clear"])
+    values = row[[of, "low", "high"]].to_numpy(float)
+    _interval(axis, y, values, Look("o", INK), "beyond chance" if clear else "may be chance", clear)

@@ -14,10 +14,8 @@ from persona.cross_validation import load_clips
 from persona.errors import PersonaError, StoreError
 from persona.folds import PROTOCOLS
 from persona.study import best, comparison, paper
+from persona.study.chapter import CLOSING
 from persona.study.terms import MEASURES, METRICS, number, shown
-
-CLOSING = "**In short:** "
-"""How a chapter's finding begins."""
 
 FINDINGS = (
     "05_paper_table",
@@ -36,8 +34,6 @@ LARGEST, LARGEST_MODEL = 10_000_000, 16_000_000
 
 SEEDS = (0, 1, 2)
 """Deals of the folds of the paper's table."""
-
-_PARTS = ("headline", "findings")
 
 
 def ship() -> Iterator[Path]:
@@ -102,9 +98,8 @@ def filled(text: str) -> str:
         "headline": headline(),
         "findings": "\n".join(f"{i}. {s[0].upper()}{s[1:]}" for i, s in enumerate(sentences, 1)),
     }
-    for name in _PARTS:
+    for name, content in parts.items():
         place = re.compile(rf"(<!-- {name}[^>]*-->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        content = parts[name]
         text = place.sub(lambda found: f"{found[1]}\n{content}\n\n{found[2]}", text)  # noqa: B023
     return text
 

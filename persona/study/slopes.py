@@ -7,7 +7,7 @@ import pandas as pd
 
 from persona import evaluation
 from persona.evaluation import Sums
-from persona.study.comparison import ALPHA, DRAWS
+from persona.study.comparison import DRAWS, corrected
 from persona.study.terms import METRICS
 
 SPEAKERS = "twice the speakers"
@@ -36,11 +36,5 @@ def doublings(
         observed = METRICS[metric].factor * np.array([value[metric] for value in values])
         _, speakers, clips = np.linalg.lstsq(design, observed, rcond=None)[0]  # (1 + draws,) each
         for label, effect in ((SPEAKERS, speakers), (CLIPS, clips), (SPREAD, speakers - clips)):
-            drawn = effect[1:]
-            tail = min((drawn <= 0).sum(), (drawn >= 0).sum())
-            low, high = np.quantile(drawn, [0.025, 0.975])
-            rows.append((label, metric, effect[0], low, high, min(1, 2 * (tail + 1) / len(effect))))
-    columns = ["label", "metric", "difference", "low", "high", "p"]
-    table = pd.DataFrame(rows, columns=columns).set_index(["label", "metric"])
-    table["p_holm"] = evaluation.holm(table["p"].to_numpy())
-    return table.assign(clear=table["p_holm"] < ALPHA)
+            rows.append((label, metric, effect[0], *evaluation.tested(effect[1:])))
+    return corrected(rows)

@@ -66,16 +66,26 @@ def shown(name: str) -> str:
 
 def interval(values: Iterable[float], metric: str, sign: str = "") -> str:
     """A value of a metric, and the limits of its interval: "54.0 [52.2, 55.9]"."""
-    shown_value, lower, upper = (number(x, metric, sign) for x in values)
-    return f"{shown_value} [{lower}, {upper}]"
+    measure = METRICS[metric]
+    return bracketed((measure.factor * value for value in values), sign, measure.digits)
+
+
+def bracketed(values: Iterable[float], sign: str = "", digits: int = 1) -> str:
+    """A value, and in brackets the limits of its interval, if it has one (NaN: none)."""
+    middle, low, high = (_rounded(value, sign, digits) for value in values)
+    return middle if low == "-" else f"{middle} [{low}, {high}]"
 
 
 def number(value: float, metric: str, sign: str = "") -> str:
     """A value of a metric in its unit and decimals; "-0.0" is written "0.0", NaN "-"."""
+    measure = METRICS[metric]
+    return _rounded(measure.factor * value, sign, measure.digits)
+
+
+def _rounded(value: float, sign: str, digits: int) -> str:
     if value != value:
         return "-"
-    measure = METRICS[metric]
-    text = f"{measure.factor * value:{sign}.{measure.digits}f}"
+    text = f"{value:{sign}.{digits}f}"
     return text.lstrip("+-") if float(text) == 0 else text
 
 
