@@ -236,6 +236,15 @@ def checksum(columns: Mapping[str, np.ndarray]) -> str:
     return digest.hexdigest()
 
 
+def sha256(file: Path) -> str:
+    """SHA-256 of a file; `StoreError` where it cannot be read."""
+    try:
+        with open(file, "rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise StoreError(f"{file} cannot be read ({error.strerror}): check the file.") from error
+
+
 def plain_json(content: Any) -> str:
     """Compact JSON with sorted keys: equal contents give equal text."""
     return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)

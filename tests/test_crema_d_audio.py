@@ -76,7 +76,6 @@ def test_locate_answers_only_with_a_complete_corpus(official, folder):
         r"run `persona corpus fetch`, or `persona corpus fetch --from DIR`",
     ):
         corpora.locate(folder)
-    assert corpora.locate(folder, clips=["1001_IEO_ANG_HI", "1040_ITH_SAD_XX"]) == folder
 
 
 def test_audio_is_kept_among_what_a_user_makes_unless_it_came_with_the_checkout(official, tmp_path):
@@ -216,7 +215,7 @@ def test_fetch_does_not_ask_a_dead_server_for_every_clip(server, folder, tmp_pat
         CorpusError,
         match=r"^\d\d clips damaged \(.*: the server answered 503, ...\), \d\d clips missing",
     ):
-        corpora.fetch(folder, base_url=server.url, jobs=4)
+        corpora.fetch(folder, base_url=server.url)
     assert server.asked.total() < 3 * (24 + 8)
     assert held(folder) == {}
 

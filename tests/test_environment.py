@@ -2,11 +2,12 @@
 
 import re
 import tomllib
-from importlib.metadata import version
+from importlib.metadata import metadata, version
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -57,6 +58,13 @@ def test_conda_brings_the_same_python_and_takes_every_package_from_the_lock():
     assert PROJECT["requires-python"].startswith(f">={python}")
     assert not set(map(normal, packages)) & set(lock()) - {"pip"}
     assert "pip install --no-deps -r requirements.lock" in text
+
+
+def test_the_lock_installs_on_the_oldest_python_that_the_project_takes():
+    """Debian 12 has Python 3.11.2: what wants 3.11.5 would not install there."""
+    oldest = PROJECT["requires-python"].split(",")[0].removeprefix(">=") + ".0"
+    wants = {name: metadata(name).get("Requires-Python") or "" for name in lock()}
+    assert {n: w for n, w in wants.items() if not SpecifierSet(w).contains(oldest)} == {}
 
 
 @pytest.mark.parametrize("package", ["torch", "numpy", "librosa", "speechbrain", "transformers"])

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 import toys
 
-from persona import corpora, features, parallel, store
+from persona import corpora, degradations, features, parallel, store
 from persona.errors import FeatureError, PersonaError
 
 SOME = [f"{i:04d}" for i in range(12)]
@@ -362,6 +362,13 @@ class TestReading:
         toys.forget()
         with pytest.raises(FeatureError, match=r"toy\.parquet was made from other audio than toy"):
             features.read("toy", "toy")
+
+    def test_vectors_that_ship_belong_to_the_copies_that_are_made_today(self, monkeypatch):
+        features.read("mfcc_delta", "crema-d-degraded")
+        monkeypatch.setattr(degradations, "VERSION", degradations.VERSION + 1)
+        toys.forget()
+        with pytest.raises(FeatureError, match="was made from other audio than crema-d-degraded"):
+            features.read("mfcc_delta", "crema-d-degraded")
 
     def test_clips_that_the_table_lacks_are_named(self, file):
         with pytest.raises(FeatureError, match=r"lacks 1 clips \(nobody"):

@@ -79,13 +79,6 @@ def test_comes_back_from_its_provenance() -> None:
     assert restored.provenance() == made_by
 
 
-def test_batch_size_changes_no_value(loaded: dict[str, Any]) -> None:
-    clips = noise(*[0.3] * 5)
-    np.testing.assert_allclose(
-        WavLM(batch_size=2).embed(clips), loaded["wavlm"].embed(clips), atol=1e-5
-    )
-
-
 @pytest.mark.filterwarnings("ignore:Support for mismatched")
 def test_padding_would_change_a_clip_so_there_is_none(
     loaded: dict[str, Any], published: Path

@@ -54,7 +54,7 @@ def load(name: str | Path, **parameters: Any) -> Corpus:
     Parameters
     ----------
     name : one of `REGISTRY`, or a file that ends in .csv or .parquet (see `Table`).
-    parameters : of its class, e.g. `folder`; a corpus among them may be given by its name.
+    parameters : of its class, e.g. `folder`.
 
     Raises
     ------
@@ -76,8 +76,6 @@ def load(name: str | Path, **parameters: Any) -> Corpus:
             f"There is no corpus {str(name)!r}: use one of {', '.join(REGISTRY)}, "
             "or the path of a .csv or .parquet table of clips."
         )
-    if isinstance(original := parameters.get("corpus"), str):
-        parameters["corpus"] = load(original)
     try:
         inspect.signature(kind).bind(**parameters)
     except TypeError as error:

@@ -2,7 +2,7 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -75,25 +75,13 @@ class Corpus(ABC):
         """SHA-256 of the audio of every clip, by its name."""
         names = self.clips()["clip"].tolist()
         with ThreadPoolExecutor() as pool:
-            return dict(zip(names, pool.map(sha256, map(self.file, names)), strict=True))
+            return dict(zip(names, pool.map(store.sha256, map(self.file, names)), strict=True))
 
-    def fingerprint(self, clips: Iterable[str] | None = None) -> str:
-        """Names audio: SHA-256 over the lines `clip SHA-256-of-its-audio`, sorted by clip.
-
-        Parameters
-        ----------
-        clips : names of the clips that are meant, default all of which `digests` knows.
-
-        Raises
-        ------
-        CorpusError : the corpus has no such clip.
+    def fingerprint(self) -> str:
+        """Names audio: SHA-256 over the lines `clip SHA-256-of-its-audio`, sorted by clip, of all
+        clips that `digests` knows.
         """
-        digests = self.digests()
-        names = sorted(digests if clips is None else set(clips))
-        try:
-            lines = "".join(f"{name} {digests[name]}\n" for name in names)
-        except KeyError as error:
-            raise CorpusError(f"{self.title} has no clip {error.args[0]}.") from error
+        lines = "".join(f"{clip} {digest}\n" for clip, digest in sorted(self.digests().items()))
         return hashlib.sha256(lines.encode()).hexdigest()
 
     def problems(self, clips: Collection[str] | None = None) -> list[Problem]:
@@ -192,14 +180,6 @@ def audio_folder(name: str) -> Path:
     """
     found = store.find("audio", name)
     return found if found.is_dir() else store.made() / "audio" / name
-
-
-def sha256(file: Path) -> str:
-    """SHA-256 of a file; `CorpusError` where it cannot be read."""
-    try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
-    except OSError as error:
-        raise CorpusError(f"{file} cannot be read ({error.strerror}): check the file.") from error
 
 
 def pcm(waveform: np.ndarray) -> bytes:

@@ -6,8 +6,9 @@ import wave
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from persona import store
 from persona.audio import RATE
-from persona.corpora.base import Published, sha256
+from persona.corpora.base import Published
 from persona.errors import CorpusError
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class CremaD(Published):
 
     def check(self, clip: str) -> None:
         # What is byte for byte the official file need not be decoded.
-        if sha256(self.file(clip)) != self.known.get(clip):
+        if store.sha256(self.file(clip)) != self.known.get(clip):
             self.waveform(clip)
 
     @staticmethod

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Collection, Generator, Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -21,33 +21,27 @@ BASE_URL = (
 )
 """Address of the official WAV files (Git LFS contents) at `COMMIT`."""
 
+_AT_ONCE = 8
 _RETRIES = 2
 _FAILURES_IN_A_ROW = 24
 _TIMEOUT = 30
 _POINTER = b"version https://git-lfs"
 
 
-def locate(folder: Path | None = None, clips: Collection[str] | None = None) -> Path:
-    """Folder of the audio, every clip of it verified by SHA-256.
+def locate(folder: Path | None = None) -> Path:
+    """Folder of the audio, default `audio_folder("crema-d")`, every clip verified by SHA-256.
 
-    Parameters
-    ----------
-    folder : default `audio_folder("crema-d")`.
-    clips : names of the clips that are needed, default all 7,442.
-
-    Raises
-    ------
-    CorpusError : the folder is missing, or a clip in it is damaged or missing.
+    Raises `CorpusError` where the folder, or a clip in it, is missing or damaged.
     """
     corpus = CremaD("all", folder)
     if not corpus.folder.is_dir():
         raise CorpusError(f"The audio of CREMA-D is not in {corpus.folder}: {corpus.hint}")
-    if problems := corpus.problems(clips):
+    if problems := corpus.problems():
         raise CorpusError(f"{summary(problems)} in {corpus.folder}: {corpus.hint}")
     return corpus.folder
 
 
-def fetch(folder: Path | None = None, *, base_url: str = BASE_URL, jobs: int = 8) -> Path:
+def fetch(folder: Path | None = None, *, base_url: str = BASE_URL) -> Path:
     """Download every WAV file that is missing or damaged, and verify it by SHA-256.
 
     A file appears under its name only when it is whole and right, so the download may be
@@ -57,7 +51,6 @@ def fetch(folder: Path | None = None, *, base_url: str = BASE_URL, jobs: int = 8
     ----------
     folder : where to keep the files, default `audio_folder("crema-d")`.
     base_url : address that the file names are appended to, default `BASE_URL`.
-    jobs : downloads at the same time.
 
     Returns
     -------
@@ -83,7 +76,7 @@ def fetch(folder: Path | None = None, *, base_url: str = BASE_URL, jobs: int = 8
         sizes = table["wav_bytes"].to_dict()
         with (
             tqdm(total=sum(sizes.values()), desc="CREMA-D", unit="B", unit_scale=True) as bar,
-            closing(_download(source, list(left), folder, jobs)) as outcomes,
+            closing(_download(source, list(left), folder)) as outcomes,
         ):
             for clip, failure in outcomes:
                 if failure:
@@ -100,7 +93,7 @@ def fetch(folder: Path | None = None, *, base_url: str = BASE_URL, jobs: int = 8
 
 
 def _download(
-    source: "Pooch", clips: list[str], folder: Path, jobs: int
+    source: "Pooch", clips: list[str], folder: Path
 ) -> Generator[tuple[str, str | None], None, None]:
     """Yield each clip as it comes back, with what went wrong or None."""
     import pooch
@@ -112,7 +105,7 @@ def _download(
         whole = source.fetch(f"{clip}.wav", downloader=downloader)
         os.replace(whole, folder / f"{clip}.wav")
 
-    pool = ThreadPoolExecutor(jobs)
+    pool = ThreadPoolExecutor(_AT_ONCE)
     pending = {pool.submit(get, clip): clip for clip in clips}
     failures_in_a_row = 0
     try:

@@ -3,13 +3,13 @@
 Wan, Wang, Papir and Lopez Moreno (2018), "Generalized end-to-end loss for speaker verification".
 """
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from persona import store
 from persona.audio import RATE
 from persona.representations import chosen_layers
 from persona.representations.mfcc import import_librosa
@@ -135,5 +135,5 @@ class DVector:
             "representation": self.name,
             "version": self.version,
             "layer": self.layer,
-            "weights_sha256": hashlib.sha256(self._weights.read_bytes()).hexdigest(),
+            "weights_sha256": store.sha256(self._weights),
         }

@@ -1,19 +1,22 @@
-"""Published weights on this machine: placed by hand, in the hub's cache, or downloaded once.
+"""Networks by published weights: placed by hand, in the hub's cache, or downloaded once.
 
-Nothing is loaded here, and what the representations load cannot run code: tensors are read as
-tensors only (safetensors, or PyTorch's `weights_only`), and networks are built from classes named
-in this package.
+What is loaded cannot run code: tensors are read as tensors only (safetensors, or PyTorch's
+`weights_only`), and networks are built from classes named in this package.
 """
 
-import hashlib
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from os import environ
 from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
 
 from persona import store
-from persona.errors import WeightsError
+from persona.audio import RATE
+from persona.errors import AudioError, WeightsError
 
 BY_HAND = "placed by hand"
 PATIENCE = 10  # seconds for the hub's first answer
@@ -34,8 +37,90 @@ class Weights:
 
     def sha256(self, file: str) -> str:
         """SHA-256 of a file, in hexadecimal digits."""
-        with open(self.folder / file, "rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
+        return store.sha256(self.folder / file)
+
+
+class Pretrained(ABC):
+    """A representation by weights from the hub. Clips are embedded one at a time: what a batch
+    pads its shorter clips with would change them.
+
+    A class of its own defines the attributes of a `Representation`, those below, `_load` and
+    `_vector`, and adds to `provenance` what it says of its weights and parameters.
+
+    PUBLISHED : names of models that need no SHA-256; the first is the default.
+    files : of a model, that are needed.
+    shortest : clip that has a vector, in samples.
+    """
+
+    rate = RATE
+    thread_safe = True
+    needs_download = True
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    dimension: int
+    PUBLISHED: ClassVar[tuple[str, ...]]
+    files: ClassVar[tuple[str, ...]]
+    shortest: ClassVar[int]
+
+    def __init__(
+        self, model: str, revision: str, sha256: Mapping[str, str | None] | None = None
+    ) -> None:
+        """Find or download the files and load them.
+
+        model : identifier on the Hugging Face hub, one of `PUBLISHED`, or any with its SHA-256.
+        revision : branch, tag or full commit. The weights are downloaded once and then kept, so a
+            branch stays where it was; `provenance()` says at which commit.
+        sha256 : what files have to be, by name; checked before anything is loaded.
+
+        Raises `WeightsError` where they cannot be had, or cannot be loaded.
+        """
+        self.model, self.revision = model, revision
+        self._weights = weights(
+            self.name, model, revision, self.files, published=self.PUBLISHED, sha256=sha256
+        )
+        try:
+            self._load(self._weights.folder)
+        # A damaged file can raise nearly anything from the unpickler, and none of it is ours.
+        except Exception as error:
+            raise WeightsError(
+                f"The weights in {self._weights.folder} cannot be used for {self.name} "
+                f"({_in_few_words(error)}): remove {_spoilt(self._weights)} and run "
+                f"`persona weights {self.name}` to download them again."
+            ) from error
+
+    @abstractmethod
+    def _load(self, folder: Path) -> None:
+        """Read the network; any error means that the files are not what they should be."""
+
+    @abstractmethod
+    def _vector(self, waveform: np.ndarray) -> np.ndarray:
+        """Vector of one clip, shape (dimension,)."""
+
+    def embed(self, waveforms: Sequence[np.ndarray]) -> np.ndarray:
+        """Vectors, float32 of shape (clips, dimension).
+
+        waveforms : float32 arrays of shape (n,), mono, 16 kHz; `AudioError` for one of less than
+            `shortest` samples.
+        """
+        vectors = np.empty((len(waveforms), self.dimension), np.float32)
+        for row, waveform in zip(vectors, waveforms, strict=True):
+            if len(waveform) < self.shortest:
+                raise AudioError(
+                    f"A recording of {len(waveform) / RATE:.3f} s is too short for {self.name}: "
+                    f"give it at least {self.shortest / RATE:.3f} s."
+                )
+            row[:] = self._vector(waveform)
+        return vectors
+
+    def provenance(self) -> dict[str, Any]:
+        return {
+            "representation": self.name,
+            "version": self.version,
+            "model": self.model,
+            "revision": self.revision,
+            "commit": self._weights.commit,
+        }
 
 
 def weights(
@@ -89,15 +174,7 @@ def by_hand(model: str) -> Path:
     return store.find("weights", *model.split("/"))
 
 
-def unusable(name: str, found: Weights, why: str) -> WeightsError:
-    """The error for files that are here but cannot be loaded, and `why` in a few words."""
-    return WeightsError(
-        f"The weights in {found.folder} cannot be used for {name} ({why}): "
-        f"remove {_spoilt(found)} and run `persona weights {name}` to download them again."
-    )
-
-
-def in_few_words(error: Exception) -> str:
+def _in_few_words(error: Exception) -> str:
     """Kind of `error` and the beginning of what it says, for the middle of a sentence."""
     first_line = (str(error).splitlines() or [""])[0]
     return f"{type(error).__name__}: {first_line[:120].rstrip('. ')}"
@@ -125,7 +202,7 @@ def reason(error: Exception, model: str, revision: str) -> str:
         case PermissionError() if error.filename:
             return f"{error.filename} cannot be written, set HF_HOME to a folder that can"
         case _:
-            return in_few_words(error)
+            return _in_few_words(error)
 
 
 def _check_names(model: str, revision: str) -> None:

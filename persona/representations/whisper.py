@@ -6,37 +6,33 @@ arXiv 2212.04356.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from persona.audio import RATE
-from persona.errors import AudioError, PersonaError
-from persona.representations import chosen_layers, hub
+from persona.errors import PersonaError
+from persona.representations import chosen_layers
+from persona.representations.hub import Pretrained
 
-_FILES = ("config.json", "model.safetensors")
 _PREFIX = "model.encoder."
-_SHORTEST = 400  # samples: one window of 25 ms
 _PIECE = 30 * RATE  # samples: the length of the position table
 _POOLINGS = ("mean", "mean+std")
 
 
-class Whisper:
+class Whisper(Pretrained):
     """Hidden states of Whisper's encoder, pooled over the frames of a clip (20 ms each).
 
     The encoder runs on the frames that a clip has, not on 30 s of padding, by the first of its
     positions. A clip of more than 30 s is cut into pieces of equal length, as few as can be, and
-    pooled over the frames of all of them. Clips are embedded one at a time, so that none sees
-    another's padding. Weights are rounded to the half precision in which they were trained, and
-    computed with in single precision; vectors are rounded to half precision.
+    pooled over the frames of all of them. Weights are rounded to the half precision in which they
+    were trained, and computed with in single precision; vectors are rounded to half precision.
 
     Parameters
     ----------
-    model : identifier on the Hugging Face hub, one of `PUBLISHED`. Of the file, only the
-        encoder's tensors are read, and the file may hold no others.
-    revision : branch, tag or full commit. The weights are downloaded once and then kept, so a
-        branch stays where it was; `provenance()` says at which commit.
+    model, revision : as of `Pretrained`. Of the file, only the encoder's tensors are read, and the
+        file may hold no others.
     layer : "last", after the final normalisation; or names joined by "+", of "input", the first
         layer's input, "1" to "6", the layers' outputs, and "last".
     pooling : "mean", or "mean+std" for mean and (unbiased) standard deviation of each layer in
@@ -44,20 +40,18 @@ class Whisper:
 
     `dimension` is 512 for each statistic of each layer of `openai/whisper-base`.
 
-    Raises `WeightsError` where the weights cannot be had or are not those of a Whisper, and
-    `PersonaError` for a layer or pooling that there is not.
+    Raises `PersonaError` for a layer or pooling that there is not.
     """
 
     name = "whisper"
     title = "Whisper"
     kind = "general speech"
     dimension = 512
-    rate = RATE
     version = 1
     libraries = ("torch", "transformers")
-    thread_safe = True
-    needs_download = True
     dtype = "float16"
+    files = ("config.json", "model.safetensors")
+    shortest = 400  # one window of 25 ms
     PUBLISHED = ("openai/whisper-base", "openai/whisper-tiny", "openai/whisper-small")
 
     def __init__(
@@ -69,24 +63,19 @@ class Whisper:
     ) -> None:
         if pooling not in _POOLINGS:
             raise PersonaError(f"Whisper pooling {pooling!r}: choose from {', '.join(_POOLINGS)}.")
-        self.model, self.revision, self.layer, self.pooling = model, revision, layer, pooling
-        self._weights = hub.weights(self.name, model, revision, _FILES, published=self.PUBLISHED)
-        try:
-            self._load()
-        # A damaged file can raise nearly anything, and none of it is ours.
-        except Exception as error:
-            raise hub.unusable(self.name, self._weights, hub.in_few_words(error)) from error
+        super().__init__(model, revision)
+        self.layer, self.pooling = layer, pooling
         layers = ["input", *(str(n + 1) for n in range(len(self._encoder.layers))), "last"]
         self._layers = chosen_layers(self.name, layer, layers)
         statistics = 1 + (pooling == "mean+std")
         self.dimension = self._encoder.config.d_model * len(self._layers) * statistics
 
-    def _load(self) -> None:
+    def _load(self, folder: Path) -> None:
         import torch
         from transformers import WhisperConfig, WhisperFeatureExtractor
         from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-        stated = json.loads((self._weights.folder / "config.json").read_text())
+        stated = json.loads((folder / "config.json").read_text())
         sizes = (
             "d_model", "encoder_layers", "encoder_attention_heads", "encoder_ffn_dim",
             "num_mel_bins", "max_source_positions",
@@ -94,17 +83,17 @@ class Whisper:
         config = WhisperConfig.from_dict({key: int(stated[key]) for key in sizes})
         with torch.device("meta"):  # no random numbers where the weights will be
             self._encoder = WhisperEncoder(config)
-        self._encoder.load_state_dict(self._tensors(), assign=True)
+        self._encoder.load_state_dict(self._tensors(folder / "model.safetensors"), assign=True)
         self._encoder.eval()
         self._prepare = WhisperFeatureExtractor(feature_size=config.num_mel_bins)
         self._torch = torch
 
-    def _tensors(self) -> dict[str, Any]:
+    def _tensors(self, file: Path) -> dict[str, Any]:
         """The encoder's tensors in single precision, by name; sets their SHA-256."""
         from safetensors import safe_open
 
         tensors, digest = {}, hashlib.sha256()
-        with safe_open(self._weights.folder / "model.safetensors", "pt") as opened:
+        with safe_open(file, "pt") as opened:
             for name in sorted(key for key in opened.keys() if key.startswith(_PREFIX)):  # noqa: SIM118
                 half = opened.get_tensor(name).half().contiguous()
                 digest.update(f"{name} {tuple(half.shape)}\n".encode() + half.numpy().tobytes())
@@ -112,23 +101,7 @@ class Whisper:
         self._sha256 = digest.hexdigest()
         return tensors
 
-    def embed(self, waveforms: Sequence[np.ndarray]) -> np.ndarray:
-        """Pooled states of the chosen layers one after the other, shape (clips, dimension).
-
-        waveforms : float32 arrays of shape (n,), mono, 16 kHz, of 25 ms or more each;
-            `AudioError` for a shorter one.
-        """
-        vectors = np.empty((len(waveforms), self.dimension), np.float32)
-        for row, waveform in enumerate(waveforms):
-            if len(waveform) < _SHORTEST:
-                raise AudioError(
-                    f"A recording of {len(waveform) / RATE:.3f} s is too short for {self.name}: "
-                    f"give it at least {_SHORTEST / RATE:.3f} s."
-                )
-            vectors[row] = self._pool(waveform)
-        return vectors.astype(np.float16).astype(np.float32)
-
-    def _pool(self, waveform: np.ndarray) -> np.ndarray:
+    def _vector(self, waveform: np.ndarray) -> np.ndarray:
         pieces = np.array_split(waveform, -(-len(waveform) // _PIECE))
         states = [self._states(piece) for piece in pieces]
         parts = []
@@ -137,7 +110,7 @@ class Whisper:
             parts.append(frames.mean(dim=0))
             if self.pooling == "mean+std":
                 parts.append(frames.std(dim=0, correction=min(1, len(frames) - 1)))
-        return self._torch.cat(parts).numpy()
+        return self._torch.cat(parts).numpy().astype(np.float16)
 
     def _states(self, waveform: np.ndarray) -> dict[str, Any]:
         """Hidden states of at most 30 s by the layer's name, each of shape (frames, d_model)."""
@@ -158,12 +131,7 @@ class Whisper:
         return states
 
     def provenance(self) -> dict[str, Any]:
-        return {
-            "representation": self.name,
-            "version": self.version,
-            "model": self.model,
-            "revision": self.revision,
-            "commit": self._weights.commit,
+        return super().provenance() | {
             "encoder_sha256": self._sha256,
             "layer": self.layer,
             "pooling": self.pooling,
