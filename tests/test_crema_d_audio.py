@@ -216,7 +216,7 @@ def test_fetch_does_not_ask_a_dead_server_for_every_clip(server, folder, tmp_pat
         match=r"^\d\d clips damaged \(.*: the server answered 503, ...\), \d\d clips missing",
     ):
         corpora.fetch(folder, base_url=server.url)
-    assert server.asked.total() < 3 * (24 + 8)
+    assert server.asked.total() < 3 * (24 + 2 * 8)
     assert held(folder) == {}
 
 

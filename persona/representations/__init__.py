@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from persona.errors import PersonaError
+from persona.errors import PersonaError, known
 
 _REGISTRY = {
     "mfcc": "MFCC",
@@ -77,10 +77,7 @@ def class_of(name: str) -> Any:
 
     Raises `PersonaError` for an unknown name.
     """
-    if name not in _REGISTRY:
-        raise PersonaError(
-            f"There is no representation {name!r}; choose from {', '.join(_REGISTRY)}."
-        )
+    known("representation", name, _REGISTRY)
     return getattr(import_module(f"{__name__}.{name}"), _REGISTRY[name])
 
 
