@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -85,7 +86,7 @@ class Reader:
     Attributes
     ----------
     seconds : length to expect, by which progress can be shown.
-    seconds_read : length of what was read so far.
+    name : what messages call the audio: the name of its file in quotes, or "The audio".
 
     Raises
     ------
@@ -109,15 +110,17 @@ class Reader:
         name: str | None = None,
         accept_silence: bool = False,
     ) -> None:
-        self._name = name
+        if isinstance(source, str | os.PathLike) and not name:
+            name = os.path.basename(os.fsdecode(source)) or os.fsdecode(source)
+        # A name may hold line breaks or terminal codes.
+        plain = "".join(c if c.isprintable() else "?" for c in name or "")
+        self.name = f'"{plain}"' if plain else "The audio"
         self._accept_silence = accept_silence
         self._resources = ExitStack()
         try:
             if isinstance(source, tuple):
                 self._input: File | Waveform = Waveform(source, self._error)
             else:
-                if isinstance(source, str | os.PathLike) and not name:
-                    self._name = os.path.basename(os.fsdecode(source)) or os.fsdecode(source)
                 file = opened(source, limit() if max_bytes is None else max_bytes, self._error)
                 self._input = File(self._resources.enter_context(file), self._error)
                 self._resources.callback(self._input.close)
@@ -130,7 +133,7 @@ class Reader:
         self.seconds: float = self._input.seconds
         self._envelope = _Envelope()
         self._lowest, self._highest, self._found = math.inf, -math.inf, 0.0
-        self._finished = False
+        self._started = False
 
     def __enter__(self) -> "Reader":
         return self
@@ -142,10 +145,6 @@ class Reader:
     def notes(self) -> tuple[str, ...]:
         """What was assumed so far; complete once the last sample was read."""
         return tuple(self._notes)
-
-    @property
-    def seconds_read(self) -> float:
-        return self._envelope.samples / RATE
 
     @property
     def envelope(self) -> np.ndarray:
@@ -176,7 +175,7 @@ class Reader:
     def _format(self, rate: Any, channels: int) -> Iterator[str]:
         """Notes on a format that can be read."""
         low, high = RATES
-        if not (isinstance(rate, int | float | np.number) and low <= rate <= high):
+        if not (isinstance(rate, int | float) and low <= rate <= high):
             raise self._error(f"has a sampling rate of {rate!r}: give one from {low} to {high} Hz")
         if not 1 <= channels <= MAX_CHANNELS:
             raise self._error(
@@ -189,41 +188,46 @@ class Reader:
 
     def _resampled(self) -> Iterator[np.ndarray]:
         """Mono chunks at 16 kHz: the one road on which every sample leaves."""
-        if self._finished:
+        if self._started:
             raise ValueError("A Reader reads once: open another.")
-        form: tuple[float, int] = self._input.rate, self._input.channels
-        road = _Road(*form, self._input.floats, 0.0)
-        for rate, frames in self._input.frames():
-            if (rate, frames.shape[1]) != form:
-                yield from self._taken(road, None)
-                form = rate, frames.shape[1]
+        self._started = True
+        form = self._input.rate, self._input.channels
+        for new, chunks in groupby(self._input.frames(), lambda c: (c[0], c[1].shape[1])):
+            if new != form:
+                form = new
                 list(self._format(*form))
                 self._note_change(*form)
-                road = _Road(*form, self._input.floats, self._found)
-            yield from self._taken(road, frames)
-            self._found += len(frames) / rate
-        self._finished = True
-        last = list(self._taken(road, None))
+            yield from self._of_one_form(*form, (frames for _, frames in chunks))
         self._check_content()
-        yield from last
 
-    def _taken(self, road: "_Road", frames: np.ndarray | None) -> Iterator[np.ndarray]:
-        for mono in road.push(frames) if frames is not None else road.finish():
-            low, high = float(mono.min()), float(mono.max())
-            if not (math.isfinite(low) and math.isfinite(high)):
-                raise self._error("holds NaN or infinite samples: record or export it again")
-            self._lowest, self._highest = min(self._lowest, low), max(self._highest, high)
-            peak = road.downmix.unclear or (max(-low, high) if road.floats else 0)
-            if bits_of_floats(peak) != 0:
-                raise self._error(unclear_scale(peak))
-            samples = road.resample(mono)
-            self._envelope.add(samples)
-            yield samples
-        self._note_downmix(road)
-        if frames is None:
-            samples = road.resample(np.empty(0, np.float32), last=True)
-            self._envelope.add(samples)
-            yield samples
+    def _of_one_form(
+        self, rate: float, channels: int, chunks: Iterator[np.ndarray]
+    ) -> Iterator[np.ndarray]:
+        import soxr
+
+        start = self._found
+        resampler = soxr.ResampleStream(rate, RATE, 1) if rate != RATE else None
+        downmix = Downmix(rate, channels, self._input.floats)
+        for mono in downmix.mixed(chunks):
+            self._found += len(mono) / rate
+            self._check_samples(mono, downmix)
+            self._note_downmix(downmix, start)
+            yield self._noted(resampler.resample_chunk(mono) if resampler else mono)
+        if resampler:
+            yield self._noted(resampler.resample_chunk(np.empty(0, np.float32), last=True))
+
+    def _noted(self, samples: np.ndarray) -> np.ndarray:
+        self._envelope.add(samples)
+        return samples
+
+    def _check_samples(self, mono: np.ndarray, downmix: Downmix) -> None:
+        low, high = float(mono.min()), float(mono.max())
+        if not (math.isfinite(low) and math.isfinite(high)):
+            raise self._error("holds NaN or infinite samples: record or export it again")
+        self._lowest, self._highest = min(self._lowest, low), max(self._highest, high)
+        peak = downmix.unclear or (max(-low, high) if self._input.floats else 0)
+        if bits_of_floats(peak) != 0:
+            raise self._error(unclear_scale(peak))
 
     def _note_change(self, rate: float, channels: int) -> None:
         note = "changes its sampling rate or channels"
@@ -233,76 +237,48 @@ class Reader:
                 f"{'channel' if channels == 1 else 'channels'})"
             )
 
-    def _note_downmix(self, road: "_Road") -> None:
+    def _note_downmix(self, downmix: Downmix, start: float) -> None:
         """Note, once, what the downmix found out."""
-        downmix = road.downmix
         if downmix.bits and scale_note(downmix.bits) not in self._notes:
             self._notes.append(scale_note(downmix.bits))
-        if downmix.channel is None or road.noted:
+        if downmix.channel is None:
             return
-        road.noted = True
         note = f"channels cancel each other: channel {downmix.channel + 1} was used"
-        if start := road.start + downmix.since:
-            note += f" from {start:.1f} s on"
+        if since := start + downmix.since:
+            note += f" from {since:.1f} s on"
         else:
-            self._notes.remove(_averaged(road.channels))
-        self._notes.append(note)
+            averaged = _averaged(downmix.channels)
+            self._notes = [earlier for earlier in self._notes if earlier != averaged]
+        if note not in self._notes:
+            self._notes.append(note)
 
     def _check_content(self) -> None:
-        seconds = self._found
-        if seconds == 0:
-            raise self._error("has no samples: record or export it again")
-        if seconds < SHORTEST:
+        if self._found < SHORTEST:
             raise self._error(
-                f"is only {1000 * seconds:.0f} ms long: give {SHORTEST} s or more, better 1 s"
+                f"is only {1000 * self._found:.0f} ms long: give {SHORTEST} s or more, better 1 s"
             )
         if (self._highest - self._lowest) / 2 < SILENCE:
             if not self._accept_silence:
                 raise self._error("is silent (nothing above -80 dB of full scale): record it again")
             self._notes.append("silent")
         self._notes += self._input.notes
-        if seconds < SHORT:
-            self._notes.append(f"only {seconds:.1f} s long: expect little")
+        if self._found < SHORT:
+            self._notes.append(f"only {self._found:.1f} s long: expect little")
         if (peak := max(-self._lowest, self._highest)) > LOUDEST:
             self._notes.append(f"peaks at {peak:.3g} times full scale")
 
-    @property
-    def subject(self) -> str:
-        """What sentences about the audio begin with."""
-        if not self._name:
-            return "The audio"
-        # A name may hold line breaks or terminal codes.
-        return '"' + "".join(c if c.isprintable() else "?" for c in self._name) + '"'
-
     def _error(self, problem: str) -> AudioError:
-        return AudioError(f"{self.subject} {problem}.")
-
-
-class _Road:
-    """Frames of one rate and number of channels -> mono, then 16 kHz."""
-
-    def __init__(self, rate: float, channels: int, floats: bool, start: float) -> None:
-        import soxr
-
-        self.channels, self.floats, self.start, self.noted = channels, floats, start, False
-        self.downmix = Downmix(rate, channels, floats)
-        self.push, self.finish = self.downmix.push, self.downmix.finish
-        self._resampler = soxr.ResampleStream(rate, RATE, 1) if rate != RATE else None
-
-    def resample(self, mono: np.ndarray, last: bool = False) -> np.ndarray:
-        return self._resampler.resample_chunk(mono, last=last) if self._resampler else mono
+        return AudioError(f"{self.name} {problem}.")
 
 
 class _Envelope:
     """Lowest and highest sample of each 10 ms."""
 
     def __init__(self) -> None:
-        self.samples = 0
         self._done: list[np.ndarray] = []
         self._rest = np.empty(0, np.float32)
 
     def add(self, samples: np.ndarray) -> None:
-        self.samples += len(samples)
         joined = np.concatenate((self._rest, samples))
         whole = len(joined) // (RATE // ENVELOPE) * (RATE // ENVELOPE)
         parts = joined[:whole].reshape(-1, RATE // ENVELOPE)

@@ -59,33 +59,33 @@ class Downmix:
         self.since = 0.0
         self.bits = 0
         self.unclear: float | None = None
-        self._rate, self._channels, self._floats = rate, channels, floats
+        self.channels = channels
+        self._rate, self._floats = rate, floats
         self._weights = np.full(channels, 1 / channels, np.float32)
         self._watch = _Watch(rate, channels) if channels > 1 else None
         self._held: list[np.ndarray] | None = [] if floats or channels > 1 else None
-        self._held_frames = self._passed = self._blocks = 0
+        self._held_frames = self._passed = 0
         self._most = min(round(_SECONDS * rate), _MOST_HELD // channels)
 
-    def push(self, frames: np.ndarray) -> Iterator[np.ndarray]:
-        """Take shape (n, channels); yield what can be mixed by now, shape (m,)."""
-        watch = self._watch if self.channel is None else None
-        if watch and (self._held is not None or self._blocks % 2 == 0):  # later, half of it will do
-            watch.add(frames, forget=self._held is None)
-        self._blocks += 1
-        if self._held is None:
-            if watch and watch.cancelling():
-                self._use(watch.best(), self._passed / self._rate)
-            yield self._mixed(frames)
-        elif not self._held and float(frames.max()) - float(frames.min()) < 2 * SILENCE:
-            yield self._mixed(frames)
-        else:
+    def mixed(self, chunks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        """Take chunks of shape (n, channels); yield them mixed, shape (n,), some of them later."""
+        for number, frames in enumerate(chunks):
+            if self.channel is None and self._watch:
+                if self._held is not None or number % 2 == 0:  # later, half of it will do
+                    self._watch.add(frames, forget=self._held is None)
+                if self._held is None and self._watch.cancelling():
+                    self._use(self._watch.best(), self._passed / self._rate)
+            if self._held is None or (not self._held and _silent(frames)):
+                yield self._mixed(frames)
+                continue
             self._held.append(frames)
             self._held_frames += len(frames)
             if self._held_frames >= self._most:
-                yield from self.finish()
+                yield from self._decided()
+        yield from self._decided()
 
-    def finish(self) -> Iterator[np.ndarray]:
-        """Yield what is still held."""
+    def _decided(self) -> Iterator[np.ndarray]:
+        """What was held, now that there is enough of it to decide by, or no more."""
         held, self._held = self._held, None
         if not held:
             return
@@ -112,7 +112,7 @@ class Downmix:
 
     def _mixed(self, frames: np.ndarray) -> np.ndarray:
         self._passed += len(frames)
-        if self.channel is not None or self._channels == 1:
+        if self.channel is not None or self.channels == 1:
             channel = self.channel or 0
             gain = self._weights[channel]
             return frames[:, channel] if gain == 1 else frames[:, channel] * gain
@@ -171,6 +171,10 @@ class _Watch:
         quiet, loud = np.quantile(np.concatenate(self._levels), (0.1, 0.9), axis=0)
         contrast = loud / (quiet + 1e-3 * loud + 1e-30)
         return int(np.where(loud >= 0.1 * loud.max(), contrast, -1).argmax())
+
+
+def _silent(frames: np.ndarray) -> bool:
+    return float(frames.max()) - float(frames.min()) < 2 * SILENCE
 
 
 def _powers(spectra: np.ndarray) -> np.ndarray:

@@ -553,13 +553,12 @@ class TestEnvelope:
             np.testing.assert_array_equal(reader.envelope[:300, 0], parts.min(axis=1))
             np.testing.assert_array_equal(reader.envelope[:300, 1], parts.max(axis=1))
             assert reader.envelope[300].tolist() == [samples[-50:].min(), samples[-50:].max()]
-            assert reader.seconds_read == len(samples) / 16_000
 
     def test_covers_what_was_read_so_far(self):
         with audio.Reader((sine(10.0), 16_000)) as reader:
             assert reader.envelope.shape == (0, 2)
             next(reader.blocks(1.0))
-            assert len(reader.envelope) == round(100 * reader.seconds_read) < 1_000
+            assert 100 <= len(reader.envelope) < 1_000
 
 
 class TestChannelsThatCancel:

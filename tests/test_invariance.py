@@ -1,7 +1,10 @@
 """What surrounds speech, its level, an offset and the sampling rate change no answer that matters.
 
-With the model that ships, over real clips. Emotion may change in three clips of a corpus and gender
-in one, where two probabilities are near each other; age by 2 years in the mean.
+With the model that ships, over real clips. Emotion may change in 5 % of the clips, gender in none,
+age by 2 years in the mean. Level, offset and sampling rate keep to that. What surrounds speech does
+not always: the detector remembers what it heard before, so that speech may begin up to 0.24 s
+later or end 0.1 s later, and clips between two answers cross over (CREMA-D: 4 of 50 in all,
+three of them short, of 1.4 to 1.6 s of speech; EmoDB: one, whose gender was 55 % certain).
 """
 
 from functools import cache
@@ -102,13 +105,25 @@ def resampled(samples: np.ndarray, rate: int) -> np.ndarray:
     return soxr.resample(samples, RATE, rate)
 
 
+BEYOND = {  # corpus and change: clips whose emotion, and whose gender, may change
+    ("crema-d", "0.25 s of silence"): (3, 0),
+    ("crema-d", "30 s of silence"): (3, 0),
+    ("crema-d", "2 s of the room"): (3, 0),
+    ("emodb", "0.25 s of silence"): (2, 1),
+    ("emodb", "1 s of silence"): (2, 1),
+    ("emodb", "30 s of silence"): (2, 1),
+    ("emodb", "5 s of noise at -60 dB"): (2, 1),
+}
+
+
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("corpus", FOLDERS)
 def test_what_does_not_matter_changes_little(corpus, change):
     changed = [answer(*CHANGES[change](clip)) for clip in clips(corpus)]
     pairs = list(zip(usual(corpus), changed, strict=True))
-    assert sum(a[0] != b[0] for a, b in pairs) <= 3
-    assert sum(a[1] != b[1] for a, b in pairs) <= 1
+    emotions, genders = BEYOND.get((corpus, change), (len(pairs) // 20, 0))
+    assert sum(a[0] != b[0] for a, b in pairs) <= emotions
+    assert sum(a[1] != b[1] for a, b in pairs) <= genders
     assert np.mean([abs(a[2] - b[2]) for a, b in pairs]) < 2
 
 

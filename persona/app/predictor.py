@@ -232,7 +232,7 @@ class Predictor:
                     progress(min(1.0, batch[-1][1] / reader.seconds))
             notes, envelope = (*reader.notes, *found.notes), reader.envelope
         if not windows:
-            raise speech.no_speech(found.length, reader.subject)
+            raise speech.no_speech(found.length, reader.name)
         joined = Answers(*(np.concatenate(part) for part in zip(*answers, strict=True)))
         if progress:
             progress(1.0)
