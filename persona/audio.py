@@ -80,6 +80,7 @@ class Reader:
         8- to 32-bit integers, which are divided by the full scale of their type; rate in Hz.
         Floats and 32-bit integers of evidently another scale are brought to +-1, with a note.
     max_bytes : largest file read, by default PERSONA_MAX_MB of the environment or 200 MB.
+    max_seconds : longest audio read, whatever its header states; by default any length.
     name : what messages call the audio, by default the name of the file.
     accept_silence : note silence instead of refusing it (a corpus may hold a silent clip).
 
@@ -92,7 +93,8 @@ class Reader:
     ------
     AudioError
         On opening: no such file, too large, not audio, an unsupported rate, shape or scale.
-        While reading: NaN or infinite samples. At the end: nothing there, under 0.1 s, silent.
+        While reading: NaN or infinite samples, longer than `max_seconds`. At the end: nothing
+        there, under 0.1 s, silent.
 
     Example
     -------
@@ -107,9 +109,11 @@ class Reader:
         source: Source,
         *,
         max_bytes: float | None = None,
+        max_seconds: float = math.inf,
         name: str | None = None,
         accept_silence: bool = False,
     ) -> None:
+        self._max_seconds = max_seconds
         if isinstance(source, str | os.PathLike) and not name:
             name = os.path.basename(os.fsdecode(source)) or os.fsdecode(source)
         # A name may hold line breaks or terminal codes.
@@ -221,6 +225,10 @@ class Reader:
         return samples
 
     def _check_samples(self, mono: np.ndarray, downmix: Downmix) -> None:
+        if round(self._found, 3) > self._max_seconds:  # a sum of floats
+            raise self._error(
+                f"is longer than the limit of {self._max_seconds:g} s: give a part of it"
+            )
         low, high = float(mono.min()), float(mono.max())
         if not (math.isfinite(low) and math.isfinite(high)):
             raise self._error("holds NaN or infinite samples: record or export it again")

@@ -221,6 +221,34 @@ def predict(
 
 
 @app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0: any that is free.", min=0, max=65535)] = 8000,
+    model: Annotated[str | None, typer.Option(help="Folder, or name on the hub.")] = None,
+    revision: Annotated[str | None, typer.Option(help="Of a model on the hub.")] = None,
+    max_mb: Annotated[float, typer.Option(help="Of a request, all its files together.")] = 50,
+    max_seconds: Annotated[float, typer.Option(help="Of a recording.")] = 600,
+    requests: Annotated[int, typer.Option(help="In hand at once; more get 503.", min=1)] = 32,
+    patience: Annotated[float, typer.Option(help="Seconds a request may take to arrive.")] = 60,
+    page: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of the page at /.", exists=True)
+    ] = None,
+) -> None:
+    """Answer recordings over HTTP, for this machine only unless --host says otherwise."""
+    try:
+        from persona.app import http
+    except ModuleNotFoundError as error:
+        raise PersonaError(
+            f"`persona serve` needs {error.name}: pip install 'persona-voice[serve]'."
+        ) from error
+    from persona.app.predictor import Predictor
+
+    limits = http.Limits(max_mb, max_seconds, requests, patience)
+    app = http.application(Predictor.load(model, revision=revision), limits, page)
+    http.serve(app, host, port, patience)
+
+
+@app.command()
 def ship() -> None:
     """In a checkout: make the tables, results and model made here the ones that ship."""
     from persona.study import shipping

@@ -203,6 +203,7 @@ class Predictor:
         name: str | None = None,
         at_least: float = 0.0,
         max_bytes: float | None = None,
+        max_seconds: float = math.inf,
         progress: Callable[[float], None] | None = None,
     ) -> Prediction:
         """Predict one recording, of any length, in memory that does not grow with its audio.
@@ -214,6 +215,7 @@ class Predictor:
         at_least : name no emotion whose probability is lower than this, 0 to 1; see
             `Prediction.trust`.
         max_bytes : largest file read, by default PERSONA_MAX_MB of the environment or 200 MB.
+        max_seconds : longest audio answered, by default any length.
         progress : called now and then with the share of the audio that was answered, 0 to 1.
 
         Raises
@@ -224,7 +226,9 @@ class Predictor:
         if not 0 <= at_least <= 1:
             raise PersonaError(f"{at_least} is no probability: give one from 0 to 1.")
         found, windows, answers = speech.Listener(), [], []
-        with audio.Reader(source, name=name, max_bytes=max_bytes) as reader:
+        with audio.Reader(
+            source, name=name, max_bytes=max_bytes, max_seconds=max_seconds
+        ) as reader:
             for batch, answered in self._answer_all(found.windows(reader.blocks(BLOCK))):
                 windows += batch
                 answers.append(answered)

@@ -1,0 +1,263 @@
+"""The server over real sockets: what it answers, what it refuses, and whom else it serves then."""
+
+import gzip
+import io
+import itertools
+import signal
+import socket
+import struct
+import sys
+import time
+import zipfile
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import numpy as np
+import pytest
+import soundfile
+from audio_samples import encode
+from http_server import CLIP, Server, form, serving, speech
+from starlette.formparsers import MultiPartParser
+
+from persona import Predictor, __version__, cli
+from persona.app import printing
+from persona.errors import AudioError
+
+MB, SECONDS, PLACES, PATIENCE = 2, 20, 4, 3
+LIMITS = [
+    f"--max-mb={MB}", f"--max-seconds={SECONDS}", f"--requests={PLACES}", f"--patience={PATIENCE}",
+]  # fmt: skip
+TALK = CLIP.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def server():
+    with serving(*LIMITS) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def serves_others(server):
+    """After whatever a test did, there is a place and an answer for the next."""
+    yield
+    assert answered(server)
+
+
+def answered(server: Server) -> bool:
+    """Whether a clip is answered, tried again where a place is not yet free."""
+    for _ in range(100):
+        if (response := server.post(TALK)).status_code != 503:
+            return response.status_code == 200
+        time.sleep(0.1)
+    return False
+
+
+def problem(response: httpx.Response, status: int) -> str:
+    """The one sentence of a problem document."""
+    assert response.headers["content-type"] == "application/problem+json"
+    content = response.json()
+    assert response.status_code == content["status"] == status, content
+    sentence = content["detail"]
+    assert sentence.endswith(".") and "\n" not in sentence and "Traceback" not in sentence
+    return sentence
+
+
+def png_bomb(side: int = 30_000) -> bytes:
+    """A picture of `side` x `side` black pixels, which packs to a thousandth."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        checked = kind + body
+        return struct.pack(">I", len(body)) + checked + struct.pack(">I", zlib.crc32(checked))
+
+    row = bytes(1 + side // 8)
+    packer = zlib.compressobj(9)
+    pixels = b"".join(packer.compress(row) for _ in range(side)) + packer.flush()
+    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    parts = (b"IHDR", header), (b"IDAT", pixels), (b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
+def zip_bomb() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("talk.wav", bytes(100_000_000))
+    return buffer.getvalue()
+
+
+BAD = {
+    "empty": b"",
+    "text": b"no sound at all",
+    "a picture bomb": png_bomb(),
+    "a zip bomb": zip_bomb(),
+    "a gzip bomb": gzip.compress(bytes(100_000_000)),
+    "silence": encode(np.zeros(32_000)),
+    "no speech": encode(np.random.default_rng(0).normal(0, 0.01, 32_000)),
+}
+
+
+class TestPredict:
+    def test_answers_as_the_command_does(self, server, capsys):
+        assert printing.predict([str(CLIP)], form="json") == 0
+        response = server.post(TALK)
+        assert response.headers["content-type"] == "application/json"
+        printed = capsys.readouterr().out.replace(str(CLIP), "0.flac")
+        assert response.text == printed
+
+    def test_leaves_the_timeline_out_when_asked(self, server):
+        (whole,), (row,) = (
+            server.post(TALK, path=f"/predict?timeline={flag}").json() for flag in ("true", "false")
+        )
+        assert whole.pop("timeline") and whole == row
+
+    def test_answers_many_in_their_order_and_a_bad_one_stops_nothing(self, server):
+        rows = server.post(speech(1), b"no sound", speech(3)).json()
+        assert [row["file"] for row in rows] == ["0.flac", "1.flac", "2.flac"]
+        assert [row.get("seconds") for row in rows] == [1, None, 3]
+        assert rows[1]["error"].startswith('"1.flac" cannot be decoded')
+
+    def test_writes_nothing_to_the_disk(self, server):
+        samples, rate = soundfile.read(CLIP)
+        large = encode(np.resize(samples, SECONDS * rate), rate, subtype="FLOAT")
+        assert len(large) > MultiPartParser.spool_max_size  # what a parser keeps in memory
+        assert server.post(large).status_code == 200
+
+    @pytest.mark.parametrize("kind", BAD)
+    def test_refuses_what_is_no_speech_with_the_sentence_of_everywhere(self, server, kind):
+        assert len(BAD[kind]) < MB * 1e6
+        with pytest.raises(AudioError) as raised:
+            Predictor.load().predict(BAD[kind], name="0.flac")
+        assert problem(server.post(BAD[kind]), 422) == str(raised.value)
+
+    def test_refuses_what_is_too_long(self, server):
+        sentence = problem(server.post(speech(SECONDS + 1)), 422)
+        assert sentence == f'"0.flac" is longer than the limit of {SECONDS} s: give a part of it.'
+
+    def test_refuses_hours_in_a_small_file_as_soon_as_they_are_too_long(self, server):
+        hours = encode(np.zeros(4 * 3600 * 8_000, np.int16), 8_000, "FLAC")
+        assert len(hours) < MB * 1e6
+        started = time.monotonic()
+        assert "is longer than" in problem(server.post(hours), 422)
+        assert time.monotonic() - started < 5
+
+    def test_refuses_what_is_too_large(self, server):
+        assert f"over the limit of {MB} MB" in problem(server.post(bytes(MB * 1_000_000)), 413)
+
+    def test_refuses_many_that_are_too_large_together(self, server):
+        assert "over the limit" in problem(server.post(*[bytes(600_000)] * 4), 413)
+
+    def test_refuses_what_is_no_form_with_files(self, server):
+        url = f"{server.url}/predict"
+        for sent in ({"content": TALK}, {}, {"data": {"file": "talk.wav"}}):
+            assert "holds no file" in problem(httpx.post(url, **sent), 400)
+        broken = {"content-type": "multipart/form-data"}
+        assert "boundary" in problem(httpx.post(url, content=b"x", headers=broken), 400)
+
+    def test_refuses_a_flag_that_is_none(self, server):
+        assert "timeline" in problem(server.post(TALK, path="/predict?timeline=oui"), 422)
+
+
+class TestTheRest:
+    def test_the_card_is_the_model_s(self, server):
+        assert server.get("/model").json() == Predictor.load().card
+
+    def test_health_is_ok(self, server):
+        assert server.get("/healthz").json() == {"status": "ok"}
+
+    def test_the_endpoints_are_described(self, server):
+        described = server.get("/openapi.json").json()
+        assert described["info"]["version"] == __version__
+        assert set(described["paths"]) == {"/predict", "/model", "/healthz"}
+        sent = described["paths"]["/predict"]["post"]["requestBody"]["content"]
+        assert list(sent) == ["multipart/form-data"]
+        assert "openapi.json" in server.get("/docs").text
+
+    def test_what_there_is_not_is_a_problem_too(self, server):
+        assert "GET /predict" in problem(server.get("/predict"), 405)
+        assert "GET /nothing" in problem(server.get("/nothing"), 404)
+
+    def test_without_a_page_of_its_own_it_names_the_endpoints(self, server):
+        page = server.get("/").text
+        assert all(name in page for name in ("/predict", "model", "healthz", "docs"))
+
+
+def test_a_page_that_was_given_is_served_beside_the_endpoints(tmp_path):
+    (tmp_path / "index.html").write_text("the page")
+    (tmp_path / "page.js").write_text("its script")
+    with serving("--page", str(tmp_path)) as server:
+        assert server.get("/").text == "the page"
+        assert server.get("/page.js").headers["content-type"].startswith("text/javascript")
+        assert server.get("/healthz").json() == {"status": "ok"}
+
+
+class TestABadClient:
+    def test_that_hangs_up_while_it_sends_gives_its_place_back(self, server):
+        body = form(TALK)
+        for _ in range(3 * PLACES):
+            server.sending(body[: len(body) // 2], len(body)).close()
+
+    def test_that_hangs_up_before_its_answer_gives_its_place_back(self, server):
+        body = form(speech(SECONDS))
+        for _ in range(3 * PLACES):
+            server.sending(body, len(body)).close()
+
+    def test_that_sends_slowly_is_told_so_and_others_are_served(self, server):
+        body = form(TALK)
+        with server.sending(body[:100], len(body)) as slow:
+            started = time.monotonic()
+            assert answered(server) and time.monotonic() - started < PATIENCE
+            assert slow.recv(100).startswith(b"HTTP/1.1 408")
+            assert PATIENCE - 1 < time.monotonic() - started < PATIENCE + 5
+
+    @pytest.mark.parametrize("stated", [True, False])
+    def test_that_sends_a_gigabyte_is_refused_and_others_are_served(self, server, stated):
+        start, chunk = form(bytes(1_000_000))[:1_000_000], bytes(1_000_000)
+        headers = {"content-type": "multipart/form-data; boundary=x"}
+        if stated:
+            headers["content-length"] = "1000000000"
+
+        def send() -> httpx.Response:
+            body = itertools.chain([start], itertools.repeat(chunk, 999))
+            return httpx.post(f"{server.url}/predict", content=body, headers=headers, timeout=120)
+
+        with ThreadPoolExecutor(1) as other:
+            sent = other.submit(send)
+            assert answered(server)
+            problem(sent.result(), 413)
+        assert server.memory("VmHWM") < 500
+
+    def test_that_is_one_too_many_is_told_when_to_come_back(self, server):
+        body = form(TALK)
+        slow = [server.sending(body[:100], len(body)) for _ in range(PLACES)]
+        time.sleep(0.5)
+        response = server.post(TALK)
+        assert "places are taken" in problem(response, 503)
+        assert int(response.headers["retry-after"]) > 0
+        assert server.get("/healthz").status_code == 200
+        for connection in slow:
+            connection.close()
+
+
+def test_a_stop_lets_what_is_in_hand_end_and_takes_nothing_more():
+    with serving("--max-seconds=60") as server, ThreadPoolExecutor(1) as other:
+        assert answered(server)
+        waiting = other.submit(server.post, *[speech(50, "FLAC")] * 2)
+        time.sleep(0.5)
+        assert not waiting.done()
+        server.process.send_signal(signal.SIGTERM)
+        assert waiting.result().status_code == 200
+        assert server.process.wait(30) == 0
+        with pytest.raises(OSError):
+            socket.create_connection(("127.0.0.1", server.port), timeout=5)
+
+
+def test_a_port_that_is_taken_is_one_sentence(server, capsys):
+    assert cli.main(["serve", "--port", str(server.port)]) == 1
+    assert "cannot be listened at" in capsys.readouterr().err
+
+
+def test_without_its_extra_the_command_says_what_to_install(monkeypatch, capsys):
+    monkeypatch.delitem(sys.modules, "persona.app.http", raising=False)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    assert cli.main(["serve"]) == 1
+    assert "pip install 'persona-voice[serve]'" in capsys.readouterr().err
