@@ -2,9 +2,8 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
 from persona import __version__
 from persona.errors import PersonaError
@@ -12,64 +11,57 @@ from persona.errors import PersonaError
 SHOWN = 20
 """Skipped clips that are listed one by one."""
 
-app = typer.Typer(
-    help="Emotion, gender and age from a voice.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
-corpus_app = typer.Typer(help="Download, import, check and describe corpora.", no_args_is_help=True)
-app.add_typer(corpus_app, name="corpus")
-
-Folder = Annotated[
-    Path | None, typer.Option("--folder", metavar="DIR", help="Folder of the corpus's audio.")
-]
-Jobs = Annotated[int | None, typer.Option(help="Workers (default: one per core).", min=1)]
-Backend = Annotated[str, typer.Option(help="loky (this machine) or dask (a cluster).")]
-Scheduler = Annotated[
-    str | None, typer.Option(help="Address of the dask scheduler, e.g. tcp://10.0.0.1:8786.")
-]
+PATH = click.Path(path_type=Path)
+FOUND = click.Path(exists=True, file_okay=False, path_type=Path)
+FOLDER = click.option("--folder", type=PATH, metavar="DIR", help="Folder of the corpus's audio.")
+JOBS = click.option("--jobs", type=click.IntRange(1), help="Workers (default: one per core).")
+MODEL = click.option("--model", help="Folder, or name on the hub (default: the one that ships).")
+REVISION = click.option("--revision", help="Branch, tag or commit on the hub.")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; what a user can put right is one sentence on stderr and exit code 1."""
     try:
-        code = app(arguments, standalone_mode=False) or 0
-        if code == 130:  # typer's own word for Ctrl-C
-            raise KeyboardInterrupt
-        return code
-    except typer.Exit as end:
-        return end.exit_code
+        return app.main(arguments, "persona", standalone_mode=False) or 0
     except PersonaError as error:
         print(f"persona: {error}", file=sys.stderr)
         return 1
-    except (KeyboardInterrupt, typer.Abort):
+    except ModuleNotFoundError as error:
+        if "persona" in str(error.name):
+            raise
+        extra = "serve" if error.name in ("fastapi", "python_multipart", "uvicorn") else "study"
+        print(
+            f"persona: this needs {error.name}, which is not installed: "
+            f"pip install 'persona-voice[{extra}]'.",
+            file=sys.stderr,
+        )
+        return 1
+    except click.Abort:
         print("persona: stopped; run it again to go on where it was.", file=sys.stderr)
         return 130
-    except Exception as error:
-        # What typer says of a wrong word on the command line; anything else is a fault.
-        if not hasattr(error, "format_message"):
-            raise
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return 2
+    except click.ClickException as error:
         print(f"persona: {error.format_message()}", file=sys.stderr)
         return 2
 
 
-@app.callback(invoke_without_command=True)
-def _version(version: Annotated[bool, typer.Option("--version")] = False) -> None:
-    if version:
-        print(__version__)
-        raise typer.Exit
+@click.group(context_settings={"show_default": True})
+@click.version_option(__version__, message="%(version)s")
+def app() -> None:
+    """Emotion, gender and age from a voice."""
 
 
-@corpus_app.command()
-def fetch(
-    source: Annotated[
-        Path | None,
-        typer.Option("--from", metavar="DIR", help="Import a copy found there, WAV or FLAC."),
-    ] = None,
-    folder: Folder = None,
-) -> None:
+@app.group()
+def corpus() -> None:
+    """Download, import, check and describe corpora."""
+
+
+@corpus.command()
+@click.option("--from", "source", type=PATH, metavar="DIR", help="Import a copy found there.")
+@FOLDER
+def fetch(source: Path | None, folder: Path | None) -> None:
     """Download every clip of CREMA-D (0.6 GB), or import a copy; each is checked by SHA-256."""
     from persona import corpora
 
@@ -81,15 +73,16 @@ def fetch(
     print(f"CREMA-D is complete in {folder or corpora.audio_folder('crema-d')}")
 
 
-@corpus_app.command()
-def verify(folder: Folder = None) -> None:
+@corpus.command()
+@FOLDER
+def verify(folder: Path | None) -> None:
     """Check every clip of CREMA-D by SHA-256."""
     from persona import corpora
 
     print(f"Every clip in {corpora.locate(folder)} is the official one.")
 
 
-@corpus_app.command()
+@corpus.command()
 def oddities() -> None:
     """List clips of CREMA-D that no label can describe."""
     from persona import corpora
@@ -98,20 +91,26 @@ def oddities() -> None:
 
 
 @app.command()
+@click.argument("representation")
+@click.option("--corpus", default="crema-d", help="Name of a corpus, or a CSV of clips.")
+@click.option("--name", help="Of the table (default: REPRESENTATION).")
+@click.option("--layer", help="Layer, or several joined by +.")
+@click.option("--pooling", help="Over time, e.g. mean or mean+std.")
+@REVISION
+@FOLDER
+@JOBS
+@click.option("--backend", default="loky", help="loky (this machine) or dask (a cluster).")
+@click.option("--scheduler", help="Address of the dask scheduler, e.g. tcp://10.0.0.1:8786.")
 def extract(
-    representation: Annotated[str, typer.Argument(help="mfcc, dvector, campplus, wavlm ...")],
-    corpus: Annotated[str, typer.Option(help="Name of a corpus, or a CSV of clips.")] = "crema-d",
-    name: Annotated[
-        str | None, typer.Option(help="Of the table (default: REPRESENTATION).")
-    ] = None,
-    layer: Annotated[str | None, typer.Option(help="Layer, or several joined by +.")] = None,
-    pooling: Annotated[str | None, typer.Option(help="Over time, e.g. mean or mean+std.")] = None,
-    revision: Annotated[str | None, typer.Option(help="Of weights on the hub.")] = None,
-    folder: Folder = None,
-    jobs: Jobs = None,
-    backend: Backend = "loky",
-    scheduler: Scheduler = None,
-) -> None:
+    representation: str,
+    corpus: str,
+    name: str | None,
+    folder: Path | None,
+    jobs: int | None,
+    backend: str,
+    scheduler: str | None,
+    **given: str | None,
+) -> int:
     """Embed a corpus into a feature table. Goes on where an interrupted run stopped."""
     from persona import corpora, features, representations
 
@@ -121,14 +120,13 @@ def extract(
     clips = [clip for clip in chosen.clips()["clip"] if clip not in unusable]
     print(f"{len(clips):,} of {len(clips) + len(unusable):,} clips of {chosen.title} are here.")
     _list(unusable)
-    given = {"layer": layer, "pooling": pooling, "revision": revision}
     file, skipped = features.extract(
         chosen, representation, name=name, clips=clips, jobs=jobs, backend=backend,
         scheduler=scheduler, **{key: value for key, value in given.items() if value},
     )  # fmt: skip
     _list(skipped)
     print(f"{len(clips) - len(skipped):,} embeddings in {file}")
-    raise typer.Exit(int(bool(unusable or skipped)))
+    return int(bool(unusable or skipped))
 
 
 def _list(skipped: dict[str, str]) -> None:
@@ -139,7 +137,8 @@ def _list(skipped: dict[str, str]) -> None:
 
 
 @app.command()
-def features(corpus: Annotated[str, typer.Argument()] = "crema-d") -> None:
+@click.argument("corpus", default="crema-d")
+def features(corpus: str) -> None:
     """List the feature tables of a corpus, and what made them."""
     from persona import features as tables
     from persona import store
@@ -151,10 +150,9 @@ def features(corpus: Annotated[str, typer.Argument()] = "crema-d") -> None:
 
 
 @app.command()
-def weights(
-    representation: Annotated[str, typer.Argument()],
-    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit.")] = None,
-) -> None:
+@click.argument("representation")
+@REVISION
+def weights(representation: str, revision: str | None) -> None:
     """Download the published weights of a representation, and say what they are."""
     from persona import representations
 
@@ -164,15 +162,17 @@ def weights(
 
 
 @app.command()
+@click.argument("representation", nargs=-1)
+@click.option("--out", type=PATH, metavar="DIR", help="Folder of the model.")
+@click.option("--networks", type=click.IntRange(1), default=3, help="In the ensemble.")
+@JOBS
 def train(
-    representation: Annotated[
-        list[str] | None, typer.Argument(help="Feature tables, joined (default: the app's).")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the model.")] = None,
-    networks: Annotated[int, typer.Option(help="In the ensemble.", min=1)] = 3,
-    jobs: Jobs = None,
+    representation: tuple[str, ...], out: Path | None, networks: int, jobs: int | None
 ) -> None:
-    """Make a model: cross-validate by speaker, train on every clip, write its card."""
+    """Make a model: cross-validate by speaker, train on every clip, write its card.
+
+    REPRESENTATION: feature tables that are joined (default: those of the model that ships).
+    """
     from persona import store
     from persona.app import release
     from persona.study import best
@@ -181,7 +181,7 @@ def train(
         experiment = best.recipe("+".join(representation), networks=networks)
     else:
         experiment = best.shipped()
-    folder = out or store.made() / "models" / ("+".join(representation or ()) or "default")
+    folder = out or store.made() / "models" / ("+".join(representation) or "default")
     card = release.train(experiment, folder, jobs=jobs).card
     print(f"{folder}, tested on speakers it was not trained on:")
     for metric, scored in card["evaluation"]["metrics"].items():
@@ -189,58 +189,60 @@ def train(
 
 
 @app.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE|DIR|-")
+@MODEL
+@REVISION
+@click.option("--at-least", default=0.0, metavar="P", help="Name no emotion less probable.")
+@click.option("--json", is_flag=True, help="One list, with the timeline.")
+@click.option("--jsonl", is_flag=True, help="One object per line.")
+@click.option("--csv", is_flag=True, help="One row per file.")
+@click.option("--resume", type=PATH, metavar="FILE", help="Append to it what it does not hold yet.")
+@click.option("--textgrid", type=PATH, metavar="DIR", help="Write timelines for Praat and ELAN.")
 def predict(
-    files: Annotated[list[str], typer.Argument(metavar="FILE|DIR|-", help="Audio, or folders.")],
-    model: Annotated[str | None, typer.Option(help="Folder, or name on the hub.")] = None,
-    revision: Annotated[str | None, typer.Option(help="Of a model on the hub.")] = None,
-    at_least: Annotated[
-        float, typer.Option(metavar="P", help="Name no emotion less probable, e.g. 0.6.")
-    ] = 0.0,
-    json: Annotated[bool, typer.Option("--json", help="One list, with the timeline.")] = False,
-    jsonl: Annotated[bool, typer.Option("--jsonl", help="One object per line.")] = False,
-    csv: Annotated[bool, typer.Option("--csv", help="One row per file.")] = False,
-    resume: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Append to it what it does not hold yet.")
-    ] = None,
-    textgrid: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write timelines for Praat and ELAN.")
-    ] = None,
-) -> None:
+    files: tuple[str, ...],
+    model: str | None,
+    revision: str | None,
+    at_least: float,
+    resume: Path | None,
+    textgrid: Path | None,
+    **asked: bool,
+) -> int:
     """Predict emotion, gender and age of recordings."""
     from persona.app import printing
 
-    forms = [name for name, asked in (("json", json), ("jsonl", jsonl), ("csv", csv)) if asked]
+    forms = [form for form in asked if asked[form]]
     if len(forms) > 1:
         raise PersonaError("Choose one of --json, --jsonl and --csv.")
     form = forms[0] if forms else "table"
-    code = printing.predict(
+    return printing.predict(
         files, model=model, revision=revision, form=form, at_least=at_least, resume=resume,
         textgrid=textgrid,
     )  # fmt: skip
-    raise typer.Exit(code)
 
 
 @app.command()
+@click.option("--host", default="127.0.0.1", help="Address to listen at.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, help="0: any that is free.")
+@MODEL
+@REVISION
+@click.option("--max-mb", default=50.0, help="Of a request, all its files together.")
+@click.option("--max-seconds", default=600.0, help="Of a recording.")
+@click.option("--requests", type=click.IntRange(1), default=32, help="At once; more get 503.")
+@click.option("--patience", default=60.0, help="Seconds a request may take to arrive.")
+@click.option("--page", type=FOUND, metavar="DIR", help="Folder of the page at /.")
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="0: any that is free.", min=0, max=65535)] = 8000,
-    model: Annotated[str | None, typer.Option(help="Folder, or name on the hub.")] = None,
-    revision: Annotated[str | None, typer.Option(help="Of a model on the hub.")] = None,
-    max_mb: Annotated[float, typer.Option(help="Of a request, all its files together.")] = 50,
-    max_seconds: Annotated[float, typer.Option(help="Of a recording.")] = 600,
-    requests: Annotated[int, typer.Option(help="In hand at once; more get 503.", min=1)] = 32,
-    patience: Annotated[float, typer.Option(help="Seconds a request may take to arrive.")] = 60,
-    page: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder of the page at /.", exists=True)
-    ] = None,
+    host: str,
+    port: int,
+    model: str | None,
+    revision: str | None,
+    max_mb: float,
+    max_seconds: float,
+    requests: int,
+    patience: float,
+    page: Path | None,
 ) -> None:
     """Answer recordings over HTTP, for this machine only unless --host says otherwise."""
-    try:
-        from persona.app import http
-    except ModuleNotFoundError as error:
-        raise PersonaError(
-            f"`persona serve` needs {error.name}: pip install 'persona-voice[serve]'."
-        ) from error
+    from persona.app import http
     from persona.app.predictor import Predictor
 
     limits = http.Limits(max_mb, max_seconds, requests, patience)

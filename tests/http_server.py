@@ -1,5 +1,6 @@
 """`persona serve` in a process of its own that cannot write a byte to any file, and its clients."""
 
+import os
 import resource
 import signal
 import socket
@@ -25,22 +26,29 @@ class Server:
         self.process, self.url = process, url
         self.port = int(url.rsplit(":")[-1])
 
-    def post(self, *contents: bytes, path: str = "/predict", timeout: float = 60) -> httpx.Response:
+    def post(
+        self, *contents: bytes, path: str = "/predict", timeout: float = 300
+    ) -> httpx.Response:
         files = [("file", (f"{i}.flac", content)) for i, content in enumerate(contents)]
         return httpx.post(self.url + path, files=files, timeout=timeout)
 
     def get(self, path: str) -> httpx.Response:
-        return httpx.get(self.url + path, timeout=60)
+        return httpx.get(self.url + path, timeout=300)
 
     def sending(self, body: bytes, stated: int) -> socket.socket:
         """A connection over which `body` went, of a form of `stated` bytes."""
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=60)
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=300)
         connection.sendall(
             b"POST /predict HTTP/1.1\r\nHost: x\r\n"
             b"Content-Type: multipart/form-data; boundary=x\r\n"
             b"Content-Length: %d\r\n\r\n" % stated + body
         )
         return connection
+
+    def processor(self) -> float:
+        """Seconds of a processor that it took so far."""
+        times = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
 
     def memory(self, kind: str = "VmRSS") -> float:
         """In MB; `VmHWM` is the most there was."""
@@ -63,7 +71,7 @@ def serving(*options: str) -> Iterator[Server]:
         yield Server(process, process.stdout.readline().split()[-1])
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(60)
+        process.wait(300)
 
 
 def form(content: bytes) -> bytes:

@@ -1,6 +1,7 @@
 """A model's folder: what is written is what is read, and what is damaged or hostile is refused."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from hub_server import COMMIT, Hub, use_hub
 from onnx import TensorProto, helper
 from toy_model import CLIP, DIMENSION
 
+from persona import audio, speech
 from persona.app import voices
 from persona.app.heads import OUTPUTS, Heads, write_heads
 from persona.app.model import Model, load
@@ -160,6 +162,21 @@ class TestAHostileGraph:
             Heads(graph(*nodes, outputs=outputs).SerializeToString())
 
 
+def test_the_model_that_ships_answers_as_its_networks_do_on_torch():
+    predictor = Predictor.load()
+    speeches = [
+        speech.only(audio.read(clip).samples).samples for clip in CLIP.parent.glob("*.flac")
+    ]
+    x = np.hstack([r.embed(speeches) for r in predictor._representations])
+    answers = Heads(predictor.model.heads).run(x)
+    wanted = predictor.model.networks().predict(torch.from_numpy(x))
+    for task in ("emotion", "gender"):
+        temperature = predictor.card["calibration"][task]["temperature"]
+        probabilities = tempered(getattr(wanted, task).numpy(), temperature)
+        assert getattr(answers, task) == pytest.approx(probabilities, abs=1e-3)
+    assert answers.age == pytest.approx(wanted.age.numpy(), abs=0.05)
+
+
 class TestAFolder:
     def test_holds_the_card_the_heads_and_the_weights_and_gives_the_same_model(self, model, folder):
         assert {file.name for file in folder.iterdir()} == FILES
@@ -181,11 +198,18 @@ class TestAFolder:
         with pytest.raises(ModelError, match=f"{name} is damaged"):
             load(folder)
 
-    @pytest.mark.parametrize("name", ["heads.onnx", "model.safetensors"])
-    def test_that_lacks_a_file_is_refused(self, folder, name):
-        (folder / name).unlink()
-        with pytest.raises(ModelError, match=f"{name} cannot be read"):
+    def test_that_lacks_its_heads_is_refused(self, folder):
+        (folder / "heads.onnx").unlink()
+        with pytest.raises(ModelError, match=r"heads\.onnx cannot be read"):
             load(folder)
+
+    def test_that_lacks_its_weights_answers_but_is_neither_saved_nor_trained(self, model, folder):
+        (folder / "model.safetensors").unlink()
+        loaded = load(folder)
+        assert Predictor(loaded).predict(CLIP).age == Predictor(model).predict(CLIP).age
+        for use in (loaded.networks, lambda: loaded.save(folder)):
+            with pytest.raises(ModelError, match=r"has no model\.safetensors"):
+                use()
 
     def test_without_a_model_says_how_to_make_one(self, tmp_path):
         with pytest.raises(ModelError, match="persona train"):
@@ -294,6 +318,11 @@ class TestSharing:
         load("someone/persona")
         use_hub("http://127.0.0.1:9", monkeypatch)
         assert load("someone/persona").card["name"] == "toy"
+
+    def test_without_the_hub_s_library_a_name_says_what_to_install(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+        with pytest.raises(ModelError, match=r"pip install 'persona-voice\[hub\]'"):
+            load("someone/persona")
 
     def test_a_name_the_hub_does_not_know_is_one_sentence(self, hub):
         with pytest.raises(ModelError, match="has no model someone/else"):

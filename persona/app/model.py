@@ -25,21 +25,25 @@ if TYPE_CHECKING:
 class Model:
     """What a model's folder holds, checked.
 
-    card : see `card`. heads : an ONNX graph, see `heads`. weights : a safetensors file.
+    card : see `card`. heads : an ONNX graph, see `heads`. weights : a safetensors file, None where
+    the folder lacks it, as that of the model inside an installed package does.
     """
 
     card: dict[str, Any]
     heads: bytes
-    weights: bytes
+    weights: bytes | None
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Write the model to `folder` and return it; `StoreError` where it cannot be written."""
-        out = Path(folder)
-        digests = {HEADS: _sha256(self.heads), WEIGHTS: _sha256(self.weights)}
+        """Write the model to `folder` and return it.
+
+        Raises `StoreError` where it cannot be written, `ModelError` where it has no weights.
+        """
+        out, weights = Path(folder), self._trainable()
+        digests = {HEADS: _sha256(self.heads), WEIGHTS: _sha256(weights)}
         card = {**self.card, "format": cards.FORMAT, "sha256": digests}
         cards.check(card, CARD)
         store.write_bytes(out / HEADS, self.heads)
-        store.write_bytes(out / WEIGHTS, self.weights)
+        store.write_bytes(out / WEIGHTS, weights)
         store.write_json(out / CARD, card)
         return out
 
@@ -61,22 +65,34 @@ class Model:
         return str(address)
 
     def networks(self) -> "Ensemble":
-        """The networks, to look into or to train further; imports torch."""
+        """The networks, to look into or to train further; imports torch.
+
+        Raises `ModelError` where the weights are missing or do not fit the card.
+        """
         from safetensors import SafetensorError
         from safetensors.torch import load as load_tensors
 
         from persona.network import Ensemble, Network
 
+        weights = self._trainable()
         described = dict(self.card["network"])
         count = described.pop("networks")
         try:
             ensemble = Ensemble([Network(**described) for _ in range(count)])
-            ensemble.load_state_dict(load_tensors(self.weights))
+            ensemble.load_state_dict(load_tensors(weights))
         except (RuntimeError, ValueError, SafetensorError, PersonaError) as error:
             raise ModelError(
                 f"{WEIGHTS} does not fit the network that its card describes: get the model again."
             ) from error
         return ensemble.eval()
+
+    def _trainable(self) -> bytes:
+        if self.weights is None:
+            raise ModelError(
+                f"The model has no {WEIGHTS}, without which it answers but cannot be saved or "
+                "trained further: get that file from where the model is from."
+            )
+        return self.weights
 
 
 def load(model: str | os.PathLike[str] | None = None, revision: str | None = None) -> Model:
@@ -94,8 +110,11 @@ def load(model: str | os.PathLike[str] | None = None, revision: str | None = Non
     else:
         folder = _from_hub(os.fspath(model), revision or "main")
     card = cards.read(folder)
-    contents = [_content(folder / name, card["sha256"][name]) for name in (HEADS, WEIGHTS)]
-    return Model(card, *contents)
+    heads = _content(folder / HEADS, card["sha256"][HEADS])
+    has_weights = (folder / WEIGHTS).exists()
+    return Model(
+        card, heads, _content(folder / WEIGHTS, card["sha256"][WEIGHTS]) if has_weights else None
+    )
 
 
 def _content(file: Path, sha256: str) -> bytes:
@@ -127,7 +146,13 @@ def _check_names(name: str, revision: str = "main") -> None:
 
 
 def _from_hub(name: str, revision: str) -> Path:
-    from huggingface_hub import HfApi, snapshot_download
+    try:
+        from huggingface_hub import HfApi, snapshot_download
+    except ModuleNotFoundError as error:
+        raise ModelError(
+            f"There is no folder {name}, and a model of that name on the hub needs a library: "
+            "pip install 'persona-voice[hub]'."
+        ) from error
     from huggingface_hub.errors import HFValidationError, OfflineModeIsEnabled
     from huggingface_hub.utils import httpx
 

@@ -35,7 +35,8 @@ def test_sixteen_clients_lose_none_of_500_clips_and_memory_stays():
     p50, p99 = np.percentile(seconds, [50, 99])
     print(
         f"\n{CLIPS} clips of 3 s by {CLIENTS} clients: {CLIPS / took:.1f} requests/s, "
-        f"p50 {p50:.2f} s, p99 {p99:.2f} s; memory {idle:.0f} MB idle, {before:.0f} MB warm, {after:.0f} MB after"
+        f"p50 {p50:.2f} s, p99 {p99:.2f} s; "
+        f"memory {idle:.0f} MB idle, {before:.0f} MB warm, {after:.0f} MB after"
     )
     assert set(answers) == {wanted} and '"emotion"' in wanted
     assert after < before + 50
