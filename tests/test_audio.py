@@ -338,6 +338,17 @@ class TestRefusals:
         )
         assert audio.read(path, max_bytes=2_000_000).seconds == 60
 
+    def test_what_is_longer_than_the_argument_also_where_its_header_lies(self):
+        content = encode(sine(3.0))
+        for source in (content, with_data_size(content, 100)):
+            with (
+                pytest.raises(AudioError, match="is longer than the limit of 2 s"),
+                audio.Reader(source, max_seconds=2) as reader,
+            ):
+                reader.read()
+        with audio.Reader(content, max_seconds=3) as reader:
+            assert reader.read().seconds == 3
+
     def test_a_file_over_the_limit_of_the_environment(self, monkeypatch):
         monkeypatch.setenv("PERSONA_MAX_MB", "0.01")
         assert "is 0.064 MB, over the limit of 0.01 MB" in refusal(encode(sine()))

@@ -102,9 +102,9 @@ def application(predictor: Predictor, limits: Limits, page: Path | None = None) 
         return predictor.card
 
     @app.get("/healthz")
-    async def healthz() -> dict[str, str]:
-        """Whether it serves."""
-        return {"status": "ok"}
+    async def healthz() -> dict[str, Any]:
+        """Whether it serves, and how many requests are in hand."""
+        return {"status": "ok", "requests": desk.in_hand}
 
     if page:
         app.mount("/", StaticFiles(directory=page, html=True))
@@ -118,20 +118,20 @@ class _Desk:
 
     def __init__(self, predictor: Predictor, limits: Limits) -> None:
         self._predictor, self._limits = predictor, limits
-        self._in_hand = 0
+        self.in_hand = 0
         self._threads = ThreadPoolExecutor(os.cpu_count(), "answer")
 
     @contextmanager
     def taken(self) -> Iterator[None]:
         """A place among the requests in hand; 503 where there is none."""
-        if self._in_hand >= self._limits.requests:
-            sentence = f"All {self._in_hand} places are taken: try again in {RETRY} s."
+        if self.in_hand >= self._limits.requests:
+            sentence = f"All {self.in_hand} places are taken: try again in {RETRY} s."
             raise HTTPException(503, sentence, {"Retry-After": str(RETRY)})
-        self._in_hand += 1
+        self.in_hand += 1
         try:
             yield
         finally:
-            self._in_hand -= 1
+            self.in_hand -= 1
 
     async def received(self, request: Request) -> list[tuple[str, bytes]]:
         """Name and content of each file of a form."""
