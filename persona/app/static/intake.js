@@ -4,7 +4,7 @@
 const PART = 4_000_000; // bytes per message; Jupyter's servers take 10 MB
 const LONGEST = 60; // seconds of one recording
 
-function element(tag, attributes = {}, ...children) {
+export function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
   made.append(...children); // strings become text, never markup

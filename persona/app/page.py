@@ -1,0 +1,133 @@
+"""The page that listens, as a folder for any static host: the same graphs, run by the browser.
+
+`static/listen` holds the page's modules, which do what stands between the graphs; every constant
+they use is written here from the module that owns it.
+"""
+
+import gzip
+import hashlib
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from persona import audio, downmix, speech, store
+from persona.app import html, predictor
+from persona.errors import ModelError, StoreError
+from persona.labels import EMOTIONS, GENDERS
+from persona.representations import campplus
+
+_STATIC = Path(__file__).resolve().parent / "static"
+_RUNTIME = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
+_HALVED = 100_000  # numbers of a weight from which on it is stored in half precision
+
+
+def write(folder: Path, runtime: Path, model: str | None = None) -> int:
+    """Write the page into `folder`; gives the bytes that its visitor loads once.
+
+    Parameters
+    ----------
+    folder : made where it is not there; its `index.html` is the page on its own, its `page.js`
+        fills an element with the id `persona-listen` of any other page beside it.
+    runtime : `dist` of npm's onnxruntime-web.
+    model : as for `Predictor.load`.
+
+    Raises
+    ------
+    StoreError : onnxruntime-web is not in `runtime`, or `folder` cannot be written to.
+    ModelError : the model is damaged, or listens through another network than CAM++.
+    """
+    module, wasm = (runtime / name for name in _RUNTIME)
+    if not (module.is_file() and wasm.is_file()):
+        raise StoreError(
+            f"onnxruntime-web is not in {runtime}, so there is no page that listens: `npm ci` in "
+            "web/ brings it, where npm's registry can be reached."
+        )
+    loaded = predictor.Predictor.load(model).model
+    layers = _layers(loaded.card)
+    numbers = constants()
+    shipped = store.shipped()
+    contents = {
+        "silero": shipped.joinpath(*numbers["speech"]["FILE"]).read_bytes(),
+        "campplus": _cut((shipped / "models/campplus/campplus.onnx").read_bytes(), layers),
+        "heads": _halved(loaded.heads),
+        "runtime": wasm.read_bytes(),
+    }
+    shutil.copytree(_STATIC / "listen", folder, dirs_exist_ok=True)
+    for name in ("intake.js", "app.css"):
+        shutil.copy(_STATIC / name, folder)
+    shutil.copy(module, folder / "ort.mjs")
+    shutil.copytree(shipped / "examples", folder / "examples", dirs_exist_ok=True)
+    files = {name: _packed(folder, name, content) for name, content in contents.items()}
+    bundle = {
+        "files": files,
+        "layers": layers,
+        "examples": sorted(file.name for file in (folder / "examples").iterdir()),
+        "emotions": EMOTIONS,
+        "genders": GENDERS,
+        "card": loaded.card,
+        "constants": numbers,
+    }
+    store.write_json(folder / "bundle.json", bundle)
+    return sum(file["bytes"] for file in files.values())
+
+
+def constants() -> dict[str, dict[str, Any]]:
+    """Numbers and sentences of the modules that the page mirrors, by module and name."""
+    return {
+        "audio": {**_constants(audio), "SILENCE": downmix.SILENCE, "EXTENSIONS": audio.EXTENSIONS},
+        "speech": _constants(speech),
+        "campplus": _constants(campplus),
+        "predictor": _constants(predictor),
+        "html": _constants(html),
+    }
+
+
+def _constants(module: ModuleType) -> dict[str, Any]:
+    return {
+        name.lstrip("_"): value
+        for name, value in vars(module).items()
+        if name.isupper() and isinstance(value, int | float | str | tuple)
+    }
+
+
+def _layers(card: dict[str, Any]) -> list[str]:
+    """Outputs of CAM++'s graph, whose concatenation the heads take."""
+    if {made["representation"] for made in card["representations"]} != {"campplus"}:
+        raise ModelError("The page listens through CAM++ only: give a model trained on it.")
+    return [layer for made in card["representations"] for layer in made["layer"].split("+")]
+
+
+def _cut(graph: bytes, outputs: Iterable[str]) -> bytes:
+    """The part of a graph that these outputs need."""
+    import onnx
+    from onnx.utils import Extractor
+
+    whole = onnx.load_from_string(graph)
+    inputs = [value.name for value in whole.graph.input]
+    return Extractor(whole).extract_model(inputs, list(outputs)).SerializeToString()
+
+
+def _halved(graph: bytes) -> bytes:
+    """The graph with its large weights stored in half precision and cast where they are used."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    model = onnx.load_from_string(graph)
+    for tensor in model.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.size >= _HALVED and tensor.data_type == TensorProto.FLOAT:
+            name, stored = tensor.name, f"{tensor.name}.half"
+            tensor.CopyFrom(numpy_helper.from_array(values.astype("float16"), stored))
+            model.graph.node.insert(
+                0, helper.make_node("Cast", [stored], [name], to=TensorProto.FLOAT)
+            )
+    return model.SerializeToString()
+
+
+def _packed(folder: Path, name: str, content: bytes) -> dict[str, Any]:
+    packed = gzip.compress(content, 9, mtime=0)
+    store.write_bytes(folder / f"{name}.gz", packed)
+    sha256 = hashlib.sha256(packed).hexdigest()
+    return {"name": f"{name}.gz", "bytes": len(packed), "sha256": sha256}

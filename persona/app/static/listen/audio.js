@@ -1,0 +1,60 @@
+// Any audio that the browser decodes -> mono at 16 kHz: persona/audio.py without its own decoder.
+
+export class AudioError extends Error {} // one sentence, meant for a person
+
+const printable = (name) => name.replace(/[\p{C}]/gu, "?");
+
+// `file` is a File; C are the constants of persona/audio.py.
+export async function read(file, C) {
+  const name = `"${printable(file.name)}"`;
+  const fail = (problem) => new AudioError(`${name} ${problem}.`);
+  const context = new OfflineAudioContext(1, 1, C.RATE); // decodes to this rate
+  let decoded;
+  try {
+    decoded = await context.decodeAudioData(await file.arrayBuffer());
+  } catch {
+    throw fail("cannot be decoded by this browser: give a WAV, FLAC, MP3 or M4A file with sound");
+  }
+  const { samples, notes } = downmixed(decoded);
+  const seconds = samples.length / C.RATE;
+  const lowest = samples.reduce((a, b) => Math.min(a, b), Infinity);
+  const highest = samples.reduce((a, b) => Math.max(a, b), -Infinity);
+  if (!Number.isFinite(lowest + highest))
+    throw fail("holds NaN or infinite samples: record or export it again");
+  if (seconds < C.SHORTEST)
+    throw fail(
+      `is only ${(1000 * seconds).toFixed()} ms long: give ${C.SHORTEST} s or more, better 1 s`);
+  if ((highest - lowest) / 2 < C.SILENCE)
+    throw fail("is silent (nothing above -80 dB of full scale): record it again");
+  if (seconds < C.SHORT) notes.push(`only ${seconds.toFixed(1)} s long: expect little`);
+  const peak = Math.max(-lowest, highest);
+  if (peak > C.LOUDEST) notes.push(`peaks at ${Number(peak.toPrecision(3))} times full scale`);
+  return { samples, notes, name, envelope: envelope(samples, C.RATE / C.ENVELOPE) };
+}
+
+// The average of the channels, or the strongest where they cancel each other. Python looks at
+// frequencies and over time besides; here the power of the whole recording decides.
+function downmixed(decoded) {
+  const count = decoded.numberOfChannels;
+  const channels = Array.from({ length: count }, (_, i) => decoded.getChannelData(i));
+  if (count === 1) return { samples: channels[0], notes: [] };
+  const power = (samples) => samples.reduce((sum, x) => sum + x * x, 0);
+  const samples = channels[0].map((_, i) => channels.reduce((sum, c) => sum + c[i], 0) / count);
+  const each = channels.map(power);
+  const apart = each.reduce((a, b) => a + b) / count;
+  if (power(samples) >= apart / (2 * count))
+    return { samples, notes: [`averaged ${count} channels`] };
+  const best = each.indexOf(Math.max(...each));
+  return {
+    samples: channels[best],
+    notes: [`channels cancel each other: channel ${best + 1} was used`],
+  };
+}
+
+// Lowest and highest of every `size` samples.
+function envelope(samples, size) {
+  return Array.from({ length: Math.ceil(samples.length / size) }, (_, i) => {
+    const part = samples.subarray(i * size, (i + 1) * size);
+    return [Math.min(...part), Math.max(...part)];
+  });
+}

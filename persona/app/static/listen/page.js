@@ -1,0 +1,139 @@
+// The page that listens: takes audio as the widget does (intake.js), answers it in a worker beside
+// the page, and shows the answers. Nothing is sent anywhere.
+
+import { read } from "./audio.js";
+import intake, { element } from "./intake.js";
+import { about, result, sentence } from "./view.js";
+
+const here = (name) => new URL(name, import.meta.url);
+const megabytes = (bytes) => Math.round(bytes / 1e6);
+
+// What intake.js sends to Python from a notebook is kept here: the files that were chosen last.
+class Chosen {
+  files = [];
+
+  constructor(traits, changed) {
+    Object.assign(this, { traits, changed, arriving: [] });
+  }
+
+  get(name) {
+    return this.traits[name];
+  }
+
+  on(_, example) {
+    this.example = example;
+  }
+
+  async send(part, _, buffers) {
+    if (part.example) {
+      const answer = await fetch(here(`examples/${part.example}`));
+      this.example(part, [await answer.arrayBuffer()]);
+      return;
+    }
+    if (part.batch !== this.batch) Object.assign(this, { batch: part.batch, arriving: [] });
+    if (part.index === this.arriving.length) this.arriving.push({ name: part.name, parts: [] });
+    if (part.files) this.arriving.at(-1).parts.push(...buffers);
+    const whole = !part.files || (part.last && this.arriving.length === part.files);
+    this.files = whole ? this.arriving.map(({ name, parts }) => new File(parts, name)) : [];
+    this.changed();
+  }
+}
+
+// Answers audio, one at a time, by the worker that it starts on the first call.
+class Answering {
+  count = 0;
+
+  predict(audio, onProgress) {
+    this.worker ??= new Worker(here("worker.js"), { type: "module" });
+    const id = ++this.count;
+    return new Promise((resolve, reject) => {
+      this.worker.onerror = () => reject(new Error());
+      this.worker.onmessage = ({ data }) => {
+        if (data.id !== id) return;
+        if (data.prediction) resolve(data.prediction);
+        else if ("error" in data) reject(new Error(data.error));
+        else onProgress(data);
+      };
+      this.worker.postMessage({ id, audio });
+    });
+  }
+}
+
+function saved(rows) {
+  const json = new Blob([JSON.stringify(rows, null, 1)], { type: "application/json" });
+  return element("a", { download: "persona.json", href: URL.createObjectURL(json) }, "Save as JSON");
+}
+
+async function mount(at) {
+  const bundle = await (await fetch(here("bundle.json"))).json();
+  const { html, audio: limits } = bundle.constants;
+  const answering = new Answering();
+  const rows = [];
+
+  const taking = element("div");
+  const button = element("button", { type: "button", class: "persona-press", disabled: "" },
+    "Make predictions");
+  const status = element("p", { role: "status", "aria-live": "polite", class: "persona-status" });
+  const bar = element("progress", { max: "1", value: "0", "aria-label": "Progress", hidden: "" });
+  const downloads = element("p", { class: "persona-downloads" });
+  const results = element("div");
+
+  const chosen = new Chosen(
+    { accept: limits.EXTENSIONS.join(","), limit: limits.MAX_BYTES, examples: bundle.examples },
+    () => (button.disabled = !chosen.files.length));
+
+  const progress = (name, which) => ({ loading, total, share }) => {
+    const text =
+      total && loading < total
+        ? `Loading the model, ${megabytes(loading)} of ${megabytes(total)} MB, once`
+        : total ? "Starting the model" : `Predicting ${name} (${which})`;
+    if (status.textContent !== text) status.textContent = text;
+    bar.value = total ? loading / total : share;
+  };
+
+  const answer = async (file, which, key) => {
+    const pressed = performance.now();
+    try {
+      const { envelope, ...audio } = await read(file, limits);
+      const predicted = await answering.predict(audio, progress(file.name, which));
+      rows.push({ file: file.name, ...predicted });
+      results.prepend(result(file.name, predicted, envelope, key, html));
+      const seconds = ((performance.now() - pressed) / 1000).toFixed(1);
+      return `${sentence(file.name, predicted)} Answered in ${seconds} s on this device.`;
+    } catch (error) {
+      const text =
+        error.message ||
+        `${file.name} could not be predicted because of a fault in the program: please report ` +
+          "it, with what the browser's console says.";
+      rows.push({ file: file.name, error: text });
+      results.prepend(element("p", { class: "persona-error", role: "alert" }, text));
+      return "";
+    }
+  };
+
+  button.addEventListener("click", async () => {
+    const { files, batch } = chosen;
+    button.disabled = true;
+    bar.hidden = false;
+    const said = [];
+    for (const [i, file] of files.entries())
+      said.push(await answer(file, `${i + 1} of ${files.length}`, `${batch}-${i}`));
+    bar.hidden = true;
+    status.textContent = said.join(" ");
+    downloads.replaceChildren(saved(rows));
+  });
+
+  const size = Object.values(bundle.files).reduce((sum, { bytes }) => sum + bytes, 0);
+  at.replaceChildren(
+    taking,
+    element("p", { class: "persona-act" }, button,
+      element("span", { class: "persona-faint" },
+        `The first press loads ${megabytes(size)} MB, which the browser keeps.`)),
+    status, bar, downloads, results,
+    element("p", { class: "persona-not-for" }, html.NOT_FOR),
+    about(bundle.card.limits, bundle.card.uses.refused));
+  intake.render({ model: chosen, el: taking });
+  at.classList.add("persona", "persona-ready");
+}
+
+await mount(document.getElementById("persona-listen"));

@@ -1,0 +1,64 @@
+// Loads the graphs when first asked and answers, beside the page, so that the page never stands
+// still. What was loaded is kept by the browser, so the next visit needs no network.
+
+import { AudioError } from "./audio.js";
+import { Predictor } from "./predictor.js";
+
+const here = (name) => new URL(name, import.meta.url).href;
+const bundle = fetch(here("bundle.json")).then((answer) => answer.json());
+let predictor;
+
+// A file of the bundle, from the browser's cache where it was loaded before.
+async function load({ name, sha256 }, onBytes) {
+  const address = here(`${name}?${sha256}`);
+  const cache = await globalThis.caches?.open("persona");
+  const kept = await cache?.match(address);
+  const answer = kept ?? (await fetch(address).catch(() => new Response(null, { status: 503 })));
+  if (!answer.ok) throw new AudioError(`${name} could not be loaded: check the network.`);
+  const parts = [];
+  for (const reader = answer.body.getReader(); ; ) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    parts.push(value);
+    onBytes(value.length);
+  }
+  const blob = new Blob(parts);
+  // A full disk is no reason to stop.
+  if (!kept) await cache?.put(address, new Response(blob)).catch(() => {});
+  return unpacked(blob);
+}
+
+// Some servers unpack what ends in .gz by themselves; the first two bytes tell.
+async function unpacked(blob) {
+  const [first, second] = new Uint8Array(await blob.slice(0, 2).arrayBuffer());
+  const packed = first === 0x1f && second === 0x8b;
+  const stream = packed ? blob.stream().pipeThrough(new DecompressionStream("gzip")) : blob.stream();
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+async function loaded(say) {
+  const contents = await bundle;
+  const { runtime, ...graphs } = contents.files;
+  const total = Object.values(contents.files).reduce((sum, file) => sum + file.bytes, 0);
+  let bytes = 0;
+  const onBytes = (more) => say({ loading: Math.min((bytes += more), total), total });
+  const ort = await import("./ort.mjs");
+  ort.env.wasm.numThreads = 1; // more need headers that a static host does not send
+  const get = async ([name, file]) => [name, await load(file, onBytes)];
+  const [wasm, ...rest] = await Promise.all(Object.entries({ runtime, ...graphs }).map(get));
+  ort.env.wasm.wasmBinary = wasm[1];
+  return Predictor.load(contents, ort, Object.fromEntries(rest));
+}
+
+onmessage = async ({ data: { id, audio } }) => {
+  const say = (content) => postMessage({ id, ...content });
+  try {
+    predictor ??= loaded(say);
+    predictor.catch(() => (predictor = undefined)); // the next press tries again
+    const prediction = await (await predictor).predict(audio, (share) => say({ share }));
+    say({ prediction });
+  } catch (error) {
+    if (!(error instanceof AudioError)) console.error(error);
+    say({ error: error instanceof AudioError ? error.message : "" });
+  }
+};
