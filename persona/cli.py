@@ -251,6 +251,21 @@ def serve(
 
 
 @app.command()
+def page(
+    folder: Annotated[Path, typer.Argument(help="Made, or filled anew.")],
+    runtime: Annotated[
+        Path, typer.Option(metavar="DIR", help="dist of npm's onnxruntime-web.")
+    ] = Path("node_modules/onnxruntime-web/dist"),
+    model: Annotated[str | None, typer.Option(help="Folder, or name on the hub.")] = None,
+) -> None:
+    """Write the page that predicts in the browser, for any static host."""
+    from persona.app import page
+
+    loaded = page.write(folder, runtime, model)
+    print(f"{folder}/index.html: its visitor loads {loaded / 1e6:.1f} MB, once.")
+
+
+@app.command()
 def ship() -> None:
     """In a checkout: make the tables, results and model made here the ones that ship."""
     from persona.study import shipping

