@@ -18,6 +18,9 @@ from persona.errors import ModelError, StoreError
 from persona.labels import EMOTIONS, GENDERS
 from persona.representations import campplus
 
+MAX_BYTES = 50_000_000
+"""Largest file that the page takes: a browser decodes all of it at once."""
+
 _STATIC = Path(__file__).resolve().parent / "static"
 _RUNTIME = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
 _HALVED = 100_000  # numbers of a weight from which on it is stored in half precision
@@ -76,7 +79,7 @@ def write(folder: Path, runtime: Path, model: str | None = None) -> int:
 def constants() -> dict[str, dict[str, Any]]:
     """Numbers and sentences of the modules that the page mirrors, by module and name."""
     return {
-        "audio": {**_constants(audio), "SILENCE": downmix.SILENCE, "EXTENSIONS": audio.EXTENSIONS},
+        "audio": {**_constants(audio), "SILENCE": downmix.SILENCE, "MAX_BYTES": MAX_BYTES},
         "speech": _constants(speech),
         "campplus": _constants(campplus),
         "predictor": _constants(predictor),

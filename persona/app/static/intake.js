@@ -123,7 +123,7 @@ function render({ model, el }) {
     said.textContent = large
       .map((file) =>
         `"${file.name}" is ${megabytes(file.size)} MB, over the limit of ${megabytes(limit)} MB: ` +
-        "shorten or compress it, or raise PERSONA_MAX_MB.")
+        "shorten or compress it.")
       .join(" ");
     urls.forEach((url) => URL.revokeObjectURL(url));
     urls = fitting.map((file) => URL.createObjectURL(file));

@@ -1,4 +1,5 @@
-// Any audio that the browser decodes -> mono at 16 kHz: persona/audio.py without its own decoder.
+// Any audio that the browser decodes -> mono at 16 kHz: persona/audio.py without its own decoder,
+// and without a note of the sampling rate, which a browser does not tell.
 
 export class AudioError extends Error {} // one sentence, meant for a person
 

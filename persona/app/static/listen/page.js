@@ -3,7 +3,7 @@
 
 import { read } from "./audio.js";
 import intake, { element } from "./intake.js";
-import { about, result, sentence } from "./view.js";
+import { about, measured, result, sentence } from "./view.js";
 
 const here = (name) => new URL(name, import.meta.url);
 const megabytes = (bytes) => Math.round(bytes / 1e6);
@@ -72,7 +72,8 @@ function saved(rows) {
 }
 
 async function mount(at) {
-  const bundle = await (await fetch(here("bundle.json"))).json();
+  const json = async (name) => (await fetch(here(name))).json();
+  const [bundle, measures] = await Promise.all(["bundle.json", "measured.json"].map(json));
   const { html, audio: limits } = bundle.constants;
   const answering = new Answering(bundle);
   const rows = [];
@@ -80,6 +81,9 @@ async function mount(at) {
   const taking = element("div");
   const button = element("button", { type: "button", class: "persona-press", disabled: "" },
     "Make predictions");
+  const size = Object.values(bundle.files).reduce((sum, { bytes }) => sum + bytes, 0);
+  const hint = element("span", { class: "persona-faint" },
+    `The first press loads ${megabytes(size)} MB, which the browser keeps.`);
   const status = element("p", { role: "status", "aria-live": "polite", class: "persona-status" });
   const bar = element("progress", { max: "1", value: "0", "aria-label": "Progress", hidden: "" });
   const downloads = element("p", { class: "persona-downloads" });
@@ -124,7 +128,7 @@ async function mount(at) {
     const said = [];
     for (const [i, file] of files.entries())
       said.push(await answer(file, `${i + 1} of ${files.length}`, `${batch}-${i}`));
-    bar.hidden = true;
+    bar.hidden = hint.hidden = true;
     const seconds = ((performance.now() - pressed) / 1000).toFixed(1);
     status.replaceChildren(
       element("span", { class: "persona-heard" }, said.join(" ")),
@@ -132,15 +136,13 @@ async function mount(at) {
     downloads.replaceChildren(saved(rows));
   });
 
-  const size = Object.values(bundle.files).reduce((sum, { bytes }) => sum + bytes, 0);
   at.replaceChildren(
     taking,
-    element("p", { class: "persona-act" }, button,
-      element("span", { class: "persona-faint" },
-        `The first press loads ${megabytes(size)} MB, which the browser keeps.`)),
+    element("p", { class: "persona-act" }, button, hint),
     status, bar, downloads, results,
     element("p", { class: "persona-not-for" }, html.NOT_FOR),
-    about(bundle.card.limits, bundle.card.uses.refused));
+    about(bundle.card.limits, bundle.card.uses.refused),
+    element("p", { class: "persona-faint" }, measured(measures)));
   intake.render({ model: chosen, el: taking });
   at.classList.add("persona", "persona-ready");
 }

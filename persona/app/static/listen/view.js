@@ -53,6 +53,17 @@ export function about(limits, refused) {
     ...list("Limits", limits), ...list("Not for", refused));
 }
 
+// What the test of this page measured.
+export function measured({ clips, exact, decoded, first_seconds, later_seconds, browser }) {
+  return (
+    `Measured on ${clips} clips: probabilities differ from those of the Python package by at ` +
+    `most ${exact[0].toFixed(3)} and ages by ${exact[1].toFixed(2)} years, or ` +
+    `${decoded[0].toFixed(3)} and ${decoded[1].toFixed(2)} years where the browser decodes ` +
+    `MP3 or M4A or changes the sampling rate. In ${browser}, the first answer took ` +
+    `${first_seconds} s, loading included, and the next ${later_seconds} s.`
+  );
+}
+
 function svg(box, height, label, ...shapes) {
   const made = document.createElementNS(SVG, "svg");
   const attributes = { viewBox: box, height, preserveAspectRatio: "none", role: "img" };

@@ -1,0 +1,97 @@
+"""The folder of the page that listens: what is in it, and what it is made from."""
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from persona import speech
+from persona.app import page, predictor
+from persona.app.heads import INPUT, OUTPUTS
+from persona.errors import ModelError, StoreError
+
+
+@pytest.fixture(scope="module")
+def model():
+    return predictor.Predictor.load().model
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    runtime = tmp_path_factory.mktemp("runtime")
+    for name in ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"):
+        (runtime / name).write_bytes(name.encode())
+    made = tmp_path_factory.mktemp("page")
+    assert page.write(made, runtime) == sum(file.stat().st_size for file in made.glob("*.gz"))
+    return made
+
+
+def bundle(folder: Path) -> dict:
+    return json.loads((folder / "bundle.json").read_text())
+
+
+def run(graph: bytes, outputs: list[str], inputs: dict) -> list[np.ndarray]:
+    return onnxruntime.InferenceSession(graph).run(outputs, inputs)
+
+
+def test_every_file_that_is_named_is_there_whole(folder):
+    files = bundle(folder)["files"].values()
+    assert all((folder / file["name"]).stat().st_size == file["bytes"] for file in files)
+    assert all((folder / "examples" / name).is_file() for name in bundle(folder)["examples"])
+    runtime = folder / bundle(folder)["files"]["runtime"]["name"]
+    assert gzip.decompress(runtime.read_bytes()) == b"ort-wasm-simd-threaded.wasm"
+
+
+def test_modules_import_only_what_is_beside_them(folder):
+    for module in folder.glob("*.js"):
+        for line in module.read_text().splitlines():
+            if " from " in line and line.startswith(("import", "export")):
+                assert (folder / line.split('"')[1]).is_file(), (module.name, line)
+
+
+def test_constants_are_those_of_their_modules(folder):
+    constants = bundle(folder)["constants"]
+    assert constants["speech"]["WINDOW"] == speech.WINDOW
+    assert constants["predictor"]["FAR"] == predictor.FAR
+
+
+def test_the_cut_graph_answers_as_the_whole(folder):
+    from persona.representations.campplus import CAMPPlus
+
+    layers = bundle(folder)["layers"]
+    cut = gzip.decompress((folder / "campplus.gz").read_bytes())
+    waveform = 0.1 * np.random.default_rng(0).standard_normal(16_000).astype(np.float32)
+    waveform *= np.float32(0.1 / np.sqrt(np.mean(waveform**2, dtype=float)))
+    found = np.concatenate(run(cut, layers, {"waveform": waveform}), axis=1)
+    assert np.abs(found - CAMPPlus("+".join(layers)).embed([waveform])).max() <= 1
+
+
+def test_heads_in_half_precision_answer_nearly_alike(folder, model):
+    halved = gzip.decompress((folder / "heads.gz").read_bytes())
+    assert len(halved) < 0.6 * len(model.heads)
+    size = model.card["network"]["dimension"]
+    codes = np.random.default_rng(0).integers(-12, 13, (50, size)).astype(np.float32)
+    pairs = [run(graph, list(OUTPUTS), {INPUT: codes}) for graph in (halved, model.heads)]
+    emotion, gender, age, distance = (np.abs(a - b).max() for a, b in zip(*pairs, strict=True))
+    assert max(emotion, gender) < 0.005
+    assert max(age, distance) < 0.1
+
+
+def test_without_a_runtime_it_says_how_to_get_one(tmp_path):
+    with pytest.raises(StoreError, match=r"onnxruntime-web is not in .*npm ci"):
+        page.write(tmp_path / "out", tmp_path)
+    assert not (tmp_path / "out").exists()
+
+
+def test_another_representation_is_refused(monkeypatch, tmp_path, model):
+    import toy_model
+
+    toy_model.register(monkeypatch)
+    for name in ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"):
+        (tmp_path / name).touch()
+    toy_model.model().save(tmp_path / "toy")
+    with pytest.raises(ModelError, match="listens through CAM"):
+        page.write(tmp_path / "out", tmp_path, str(tmp_path / "toy"))
