@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from persona import speech
+from persona import cli, speech
 from persona.app import page, predictor
 from persona.app.heads import INPUT, OUTPUTS
 from persona.errors import ModelError, StoreError
@@ -84,6 +84,11 @@ def test_without_a_runtime_it_says_how_to_get_one(tmp_path):
     with pytest.raises(StoreError, match=r"onnxruntime-web is not in .*npm ci"):
         page.write(tmp_path / "out", tmp_path)
     assert not (tmp_path / "out").exists()
+
+
+def test_the_command_says_the_same_and_fails(tmp_path, capsys):
+    assert cli.main(["page", str(tmp_path / "out"), "--runtime", str(tmp_path)]) == 1
+    assert "so there is no page that listens" in capsys.readouterr().err
 
 
 def test_another_representation_is_refused(monkeypatch, tmp_path, model):

@@ -34,6 +34,13 @@ SHARED = ROOT.parent / "shared"
 # of lossy formats, and its resampler, give other samples.
 EXACT, DECODED = (0.01, 0.2), (0.05, 0.5)
 
+SHIFT = """() => new Promise((resolve) => {
+    let sum = 0;
+    new PerformanceObserver((list) => list.getEntries().forEach((e) => (sum += e.value)))
+        .observe({ type: "layout-shift", buffered: true });
+    setTimeout(() => resolve(sum), 500);
+})"""  # cumulative layout shift since the page was opened
+
 
 class Site:
     """A folder served on this machine, and what was asked of it."""
@@ -304,6 +311,7 @@ def tab_to(page: Page, text: str) -> None:
 def test_in_the_book_it_fits_and_has_no_serious_fault(chromium, book, pictures, theme, width):
     site = Site(book)
     page = open_page(chromium, f"{site.address}/hear.html", width, color_scheme=theme)
+    assert page.evaluate(SHIFT) < 0.1  # what is called good
     page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
     answer(page, CLIP)
     page.screenshot(path=pictures / f"hear-{width}-{theme}.png", full_page=True)
