@@ -53,7 +53,7 @@ export class Predictor {
       speech_seconds: quality.seconds,
       notes: said,
       quality,
-      trust: trust(card.trust, { ...quality, confidence: Math.max(...whole.emotion) }),
+      trust: Math.max(...whole.emotion),
       speech: found.segments,
       timeline: found.windows.map((window, i) => ({
         start: window.start,
@@ -114,13 +114,4 @@ function ageLimits(interval, age, seconds, little) {
   const [below, above] = ["below", "above"].map((side) =>
     interpolate(age, interval.ages, interval[side]));
   return [Math.max(0, age - wider * below), age + wider * above];
-}
-
-function trust(fitted, numbers) {
-  if (!fitted) return null;
-  const sum = fitted.numbers.reduce(
-    (sum, name, i) =>
-      sum + (fitted.weights[i] * (numbers[name] - fitted.mean[i])) / fitted.scale[i],
-    fitted.intercept);
-  return 1 / (1 + Math.exp(-sum));
 }

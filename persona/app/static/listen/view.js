@@ -82,7 +82,7 @@ function shape(tag, attributes) {
 const rectangle = (x, y, width, height, fill, opacity = 1) =>
   shape("rect", { x, y, width, height, fill: `var(--${fill})`, opacity });
 
-function quality({ quality, trust }) {
+function quality({ quality }) {
   const words = [
     `level ${quality.level.toFixed()} dB`,
     `${quality.snr.toFixed()} dB above the noise`,
@@ -91,7 +91,6 @@ function quality({ quality, trust }) {
       "speakers",
   ];
   if (quality.clipped > 0.001) words.push(`${(100 * quality.clipped).toFixed(1)}% clipped`);
-  if (trust !== null) words.unshift(`emotion right with a probability of ${percent(trust)}`);
   return element("p", { class: "persona-quality" }, `Recording: ${words.join("; ")}.`);
 }
 
