@@ -58,8 +58,8 @@ export function measured({ clips, exact, decoded, first_seconds, later_seconds, 
   return (
     `Measured on ${clips} clips: probabilities differ from those of the Python package by at ` +
     `most ${exact[0].toFixed(3)} and ages by ${exact[1].toFixed(2)} years, or ` +
-    `${decoded[0].toFixed(3)} and ${decoded[1].toFixed(2)} years where the browser decodes ` +
-    `MP3 or M4A or changes the sampling rate. In ${browser}, the first answer took ` +
+    `${decoded[0].toFixed(3)} and ${decoded[1].toFixed(2)} years where the browser changes ` +
+    `the sampling rate or decodes MP3 or M4A. In ${browser}, the first answer took ` +
     `${first_seconds} s, loading included, and the next ${later_seconds} s.`
   );
 }
