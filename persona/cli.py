@@ -251,13 +251,10 @@ def serve(
 
 
 @app.command()
-def page(
-    folder: Annotated[Path, typer.Argument(help="Made, or filled anew.")],
-    runtime: Annotated[
-        Path, typer.Option(metavar="DIR", help="dist of npm's onnxruntime-web.")
-    ] = Path("node_modules/onnxruntime-web/dist"),
-    model: Annotated[str | None, typer.Option(help="Folder, or name on the hub.")] = None,
-) -> None:
+@click.argument("folder", type=PATH)
+@click.option("--runtime", type=PATH, required=True, help="dist of npm's onnxruntime-web.")
+@MODEL
+def page(folder: Path, runtime: Path, model: str | None) -> None:
     """Write the page that predicts in the browser, for any static host."""
     from persona.app import page
 
