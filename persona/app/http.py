@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -149,7 +149,7 @@ class _Desk:
             raise HTTPException(400, f"{_NO_FILES}.")
         return [(file.filename or "", await file.read()) for file in files]
 
-    async def _limited(self, request: Request) -> AsyncIterator[bytes]:
+    async def _limited(self, request: Request) -> AsyncGenerator[bytes, None]:
         """The body; 413 as soon as it is known to be too large."""
         limit, size = self._limits.megabytes * 1e6, 0
         stated = request.headers.get("content-length", "0")
@@ -174,7 +174,8 @@ class _Desk:
         )
         gone = asyncio.ensure_future(request.receive())  # after the body comes the disconnect
         try:
-            await asyncio.wait([rows, gone], return_when=asyncio.FIRST_COMPLETED)
+            first: list[asyncio.Future[Any]] = [rows, gone]
+            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
             if not rows.done():
                 raise ClientDisconnect
             return rows.result()
