@@ -19,7 +19,7 @@ from persona.audio import RATE
 from persona.errors import AudioError, WeightsError
 
 VERSION = 1  # raised whenever the same samples give other speech
-WINDOW, HOP = 5.0, 4.0  # seconds of speech in a window, and from one window's start to the next
+WINDOW = 5.0  # seconds of speech that are heard at once
 LITTLE = 1.0  # seconds of speech below which a note is made
 STRETCH = 120  # longest stretch in seconds that is searched at once: so memory stays flat
 
@@ -173,22 +173,24 @@ class Listener:
     def windows(self, blocks: Iterable[np.ndarray]) -> Iterator[Window]:
         """Yield windows that cover the stream of speech; `blocks` as for `pieces`.
 
-        One starts every `HOP` seconds of speech and holds `WINDOW` seconds, the last what is left.
-        A further one begins with no weight, once there is more speech than those before it hold:
-        no length is a step. Up to `WINDOW` seconds are one window, the samples of `only`.
+        Each holds `WINDOW` seconds, from where the one before ends. The last reaches back until it
+        holds as much, and weighs by what is new in it, so that no length of a recording is a step.
+        Up to `WINDOW` seconds are one window, the samples of `only`.
         """
-        size, hop = int(WINDOW * RATE), int(HOP * RATE)
+        size = int(WINDOW * RATE)
         held = np.empty(0, np.float32)
         origin = np.empty(0, np.int64)  # where in the recording each held sample stood
-        added = size
+        new = 0  # samples at the end of `held` that no window holds
         for start, piece in self.pieces(blocks):
             held = np.concatenate((held, piece))
             origin = np.concatenate((origin, np.arange(start, start + len(piece))))
-            while len(held) > size:
-                yield _window(held[:size].copy(), origin, added)
-                held, origin, added = held[hop:], origin[hop:], hop
-        if len(held):
-            yield _window(held, origin, len(held) - (size - added))
+            new += len(piece)
+            while new > size:
+                held, origin = held[-new:], origin[-new:]
+                yield _window(held[:size].copy(), origin, size)
+                new -= size
+        if new:
+            yield _window(held[-size:], origin[-size:], new)
 
 
 def _window(samples: np.ndarray, origin: np.ndarray, added: int) -> Window:

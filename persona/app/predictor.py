@@ -44,7 +44,7 @@ class RecordingQuality(speech.Quality):
 
 @dataclass(frozen=True)
 class Timeline:
-    """What was predicted of each of n windows, which overlap and hold speech only.
+    """What was predicted of each of n windows, which hold speech only; the last may reach back.
 
     starts, ends : of a window's first and last speech, seconds of the recording, shape (n,).
     weights : seconds of speech that each adds to those before, shape (n,).
@@ -98,14 +98,14 @@ class Prediction:
     envelope: np.ndarray
 
     def spans(self) -> list[tuple[float, float, int]]:
-        """Start and end, in seconds, of all speech, cut where the next window begins; and which
-        window answers for it. Between the spans nobody speaks.
+        """Start and end, in seconds, of all speech, cut where a window ends; and which window
+        answers for it. Between the spans nobody speaks.
         """
         line = self.timeline
-        until = np.append(line.starts[1:], line.ends[-1])
+        since = np.append(line.starts[0], line.ends[:-1])
         cut = [
             (max(a, start), min(b, end), window)
-            for window, (start, end) in enumerate(zip(line.starts, until, strict=True))
+            for window, (start, end) in enumerate(zip(since, line.ends, strict=True))
             for a, b in self.speech
         ]
         return [(float(a), float(b), window) for a, b, window in cut if b > a]

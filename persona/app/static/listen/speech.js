@@ -56,7 +56,7 @@ export async function listen(samples, C, rate, detect) {
 }
 
 function windows(pieces, C, rate) {
-  const size = C.WINDOW * rate, hop = C.HOP * rate;
+  const size = C.WINDOW * rate;
   const total = pieces.reduce((sum, [, piece]) => sum + piece.length, 0);
   const stream = new Float32Array(total), origin = new Int32Array(total);
   let filled = 0;
@@ -73,9 +73,9 @@ function windows(pieces, C, rate) {
       end: (origin[to - 1] + 1) / rate,
       weight: added / rate,
     });
-  let at = 0, added = size;
-  for (; total - at > size; at += hop, added = hop) add(at, at + size, added);
-  if (total > at) add(at, total, total - at - (size - added));
+  let at = 0;
+  for (; total - at > size; at += size) add(at, at + size, size);
+  if (total > at) add(Math.max(0, total - size), total, total - at);
   return found;
 }
 

@@ -141,12 +141,12 @@ function waveform({ seconds, speech }, envelope, most) {
 const span = (a, b, seconds, top, height, fill, opacity) =>
   rectangle((1000 * a) / seconds, top, (1000 * (b - a)) / seconds, height, fill, opacity);
 
-// All speech, cut where the next window begins, with the window that answers for it.
+// All speech, cut where a window ends, with the window that answers for it.
 export function spans({ timeline, speech }) {
   return timeline.flatMap((window, i) => {
-    const until = timeline[i + 1]?.start ?? window.end;
+    const since = timeline[i - 1]?.end ?? window.start;
     return speech
-      .map(([a, b]) => [Math.max(a, window.start), Math.min(b, until), window])
+      .map(([a, b]) => [Math.max(a, since), Math.min(b, window.end), window])
       .filter(([a, b]) => b > a);
   });
 }
