@@ -10,7 +10,7 @@ CODE := $(wildcard persona/*.py persona/*/*.py) $(INSTALLED)
 DATA := $(wildcard data/*/*.csv data/*/*.json data/*/*.parquet data/*/*/*.parquet data/models/*/*)
 
 .DELETE_ON_ERROR:
-.PHONY: help study test book read lab app corpus features ablations results trust bench lint clean
+.PHONY: help study test book read lab app corpus features ablations results trust fuzz bench lint clean
 
 help:  ## list what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -88,6 +88,9 @@ results: study  ## make the results computed here the ones that ship, and the RE
 
 trust: $(INSTALLED)  ## kill extraction, training and experiments many times over
 	PERSONA_KILLS=10 $(BIN)/python -m pytest tests/test_survival.py
+
+fuzz: $(INSTALLED)  ## a hundred thousand broken inputs
+	PERSONA_FUZZ=10 $(BIN)/python -m pytest tests/test_fuzz.py
 
 lint: $(INSTALLED)  ## check style and types
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 """PERSONA: one network hears emotion, gender and age in a voice."""
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -7,6 +8,10 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = ["Prediction", "Predictor", "__version__"]
+
+# ONNX Runtime's wheels report their use to Microsoft and keep an identifier of the device in the
+# user's cache folder, unless this is set before they are imported. Nothing leaves this machine.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 
 def __getattr__(name: str) -> Any:
