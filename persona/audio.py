@@ -2,6 +2,7 @@
 
 import math
 import os
+import reprlib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from persona.decoding import EXTENSIONS as EXTENSIONS
-from persona.decoding import File, opened
+from persona.decoding import File, opened, unreadable
 from persona.downmix import SILENCE, Downmix
 from persona.errors import AudioError
 from persona.waveform import MAX_CHANNELS, Waveform, bits_of_floats, scale_note, unclear_scale
@@ -130,6 +131,9 @@ class Reader:
                 self._resources.callback(self._input.close)
             rate, channels = self._input.rate, self._input.channels
             self._notes = [*self._input.notes, *self._format(rate, channels)]
+        except OSError as error:
+            self._resources.close()
+            raise self._error(unreadable(error)) from error
         except BaseException:
             self._resources.close()
             raise
@@ -180,7 +184,8 @@ class Reader:
         """Notes on a format that can be read."""
         low, high = RATES
         if not (isinstance(rate, int | float) and low <= rate <= high):
-            raise self._error(f"has a sampling rate of {rate!r}: give one from {low} to {high} Hz")
+            given = " ".join(reprlib.repr(rate).split())
+            raise self._error(f"has a sampling rate of {given}: give one from {low} to {high} Hz")
         if not 1 <= channels <= MAX_CHANNELS:
             raise self._error(
                 f"has {channels} channels: give one with 1 to {MAX_CHANNELS} channels"

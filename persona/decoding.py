@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from persona.errors import AudioError
-from persona.headers import Part, ends_within_page, parts, stated_asf, stated_mp3, stated_share
+from persona.headers import Part, boxes, cut_off, parts, stated_asf, stated_mp3, stated_share
 from persona.waveform import scaled
 
 EXTENSIONS = (
@@ -29,6 +29,7 @@ _FORMATS = (
 _ESTIMATED = {"aac", "ac3", "amr", "avi", "eac3", "mpeg", "mpegts", "ogg"}  # state no length
 _BY_SIZE = {"aiff", "au", "caf", "w64", "wav"}  # state bytes
 _BARE = {"aac", "amr", "flac", "mp3"}  # hold little but sound: what is lost shows in bytes
+_FIRST_BOXES = (b"ftyp", b"wide", b"mdat", b"skip", b"free")
 _CHUNK = 1 << 15
 _UNKNOWN_LENGTH = 0x7F000000  # bytes; writers to a pipe state about 2 or 4 GiB
 _MOST_FAILURES = 8
@@ -116,14 +117,11 @@ class File:
                 before = log.found
                 yield from _joined(_frames(self._container, stream, log))
                 log.stated += self._stated(stream, log, part, log.found - before)
-                if self._container.format.name == "ogg":
-                    log.cut = log.cut or ends_within_page(self._file, part[1])
+                log.cut = log.cut or cut_off(_kind(self._container), self._file, *part)
             except (AudioError, av.error.FFmpegError):
                 unread = True  # only of a later part: the first one was opened
             except OSError as error:
-                raise self._fail(
-                    f"cannot be read ({error.strerror}): check the drive it is on"
-                ) from error
+                raise self._fail(unreadable(error)) from error
             self._container.close()
         if log.found == 0:
             raise self._fail(
@@ -145,27 +143,32 @@ class File:
         try:
             container = av.open(part, options=options, metadata_errors="replace")
         except (av.error.FFmpegError, UnicodeError) as error:
-            raise self._fail(
+            problem = (
                 "cannot be decoded, being damaged or no audio at all: give a sound or video file, "
                 "such as WAV, MP3, FLAC, OGG, M4A or WebM"
-            ) from error
-        except OSError as error:
-            raise self._fail(
-                f"cannot be read ({error.strerror}): check the drive it is on"
-            ) from error
+            )
+            raise self._fail(self._without_index(start, end) or problem) from error
         stream = _track(container)
-        if stream is None or stream.codec_context is None:
+        if stream is None or stream.codec_context is None or _mistaken(stream.codec_context):
             tracks = bool(container.streams.audio)
             container.close()
             raise self._fail(
-                "holds sound of a kind that cannot be decoded: convert it to WAV or MP3"
+                "holds sound of a kind that cannot be decoded: convert it to 16-bit WAV or MP3"
                 if tracks
-                else "holds no sound: give a file with a sound track"
+                else self._without_index(start, end)
+                or "holds no sound: give a file with a sound track"
             )
         stream.codec_context.thread_count = 1
         if stream.codec_context.name == "flac":  # else what fails its checksum comes out as noise
             stream.codec_context.options = {"err_detect": "crccheck+explode"}
         return container, stream
+
+    def _without_index(self, start: int, end: int) -> str:
+        """The sentence for an MP4 or the like whose `moov` is missing or cut off; else nothing."""
+        names, cut = boxes(self._file, start, end)
+        last = names[-1] if names and names[0] in _FIRST_BOXES else b"moov"
+        lacks = cut if last == b"moov" else b"moov" not in names
+        return "ends before its index was written: record or copy it again" if lacks else ""
 
     def _expected(self, stream: Any) -> float:
         claimed = (self._container.duration or 0) / 1_000_000
@@ -175,22 +178,21 @@ class File:
 
     def _stated(self, stream: Any, log: "_Log", part: tuple[int, int], found: float) -> float:
         """Seconds that the header of one part states; what was found where nothing is to be had."""
-        kind = self._container.format.name.split(",")[0]
+        kind, codec = _kind(self._container), stream.codec_context
         length = float((stream.duration or 0) * stream.time_base)
         whole = (self._container.duration or 0) / 1e6
         if self._container.streams.video and found > 0.9 * whole:
             whole = 0.0  # sound need not last to the end of the pictures
         if kind == "mp3":
-            codec = stream.codec_context
             stated = stated_mp3(self._file, part[0] + log.first, codec)
-            if abs(stated - found) < 4 * codec.frame_size / codec.sample_rate:
-                return found  # what a coder adds at both ends
         elif kind == "asf":
             stated = stated_asf(self._file, part[0])
         elif kind in _BY_SIZE:
             stated = found * self._stated_share
         else:
             stated = 0.0 if kind in _ESTIMATED else length or whole
+        if codec.name != "flac" and abs(stated - found) * codec.sample_rate < 4 * codec.frame_size:
+            return found  # what a coder adds at both ends
         # A header that claims two gigabytes or a hundredfold of what there is was never filled in.
         implied = (part[1] - part[0]) * stated / found if found else 0
         return stated if 0 < stated < 100 * found and implied < _UNKNOWN_LENGTH else found
@@ -225,6 +227,19 @@ class _Log:
     stuck: bool = False
 
 
+def unreadable(error: OSError) -> str:
+    return f"cannot be read ({error.strerror or error}): check the drive it is on"
+
+
+def _kind(container: Any) -> str:
+    return str(container.format.name.split(",")[0])
+
+
+def _mistaken(codec: Any) -> bool:
+    """NMS's and Sun's ADPCM, which FFmpeg takes for AMR and another ADPCM, and turns into noise."""
+    return codec.codec_tag in ("8\0\0\0", "@\0\0\0") or codec.name == "g726le"
+
+
 def _track(container: Any) -> Any:
     return container.streams.best("audio") or next(iter(container.streams.audio), None)
 
@@ -253,7 +268,7 @@ def _frames(container: Any, stream: Any, log: _Log) -> Iterator[tuple[int, Any]]
     """Yield `(rate, frame)`; counts what the decoder refuses and gaps in the time stamps."""
     import av
 
-    kind, codec = container.format.name.split(",")[0], stream.codec_context
+    kind, codec = _kind(container), stream.codec_context
     tick: float | None = None
     gap_from = 0.02 if kind in ("flac", "ogg") else _GAP
     good = bad = pending = 0  # bytes; pending: bad ones that may be the last
@@ -303,7 +318,7 @@ def _joined(frames: Iterator[tuple[int, Any]]) -> Iterator[tuple[int, np.ndarray
     form: tuple[Any, ...] = ()
     length = 0
     for rate, frame in frames:
-        array = frame.to_ndarray()  # (channels, n), or (1, n * channels)
+        array = _array(frame)
         new = rate, array.size // frame.samples, len(array), array.dtype
         if held and (new != form or length >= _CHUNK):
             yield form[0], _interleaved(held, form[1])
@@ -313,6 +328,17 @@ def _joined(frames: Iterator[tuple[int, Any]]) -> Iterator[tuple[int, np.ndarray
         length += frame.samples
     if held:
         yield form[0], _interleaved(held, form[1])
+
+
+def _array(frame: Any) -> np.ndarray:
+    """Shape (channels, n), or (1, n * channels)."""
+    import av
+
+    # PyAV has no 64-bit integers, and crashes by the planes of eight channels or more.
+    if frame.format.name == "s64" or (frame.format.is_planar and frame.layout.nb_channels > 7):
+        (frame,) = av.AudioResampler("dbl", frame.layout, frame.sample_rate).resample(frame)
+    array: np.ndarray = frame.to_ndarray()
+    return array
 
 
 def _interleaved(parts: list[np.ndarray], channels: int) -> np.ndarray:

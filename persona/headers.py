@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, Literal
 
 _MOST_PARTS = 1_000
+_MOST_BOXES = 100_000
 _ABSURD = 1 << 48  # bytes
 _OGG_START = re.compile(rb"OggS\0[\x02\x03\x06\x07]")
 _ID3 = re.compile(rb"ID3[\x02-\x04]\0[\0-\xf0][\0-\x7f]{4}")
@@ -196,8 +197,52 @@ def _ogg_links(file: BinaryIO) -> Iterator[int]:
         end = at + 27 + sum(segments) + sum(file.read(sum(segments)))
 
 
-def ends_within_page(file: BinaryIO, end: int) -> bool:
-    """Whether the last page of an Ogg file or link was cut off."""
+def cut_off(kind: str, file: BinaryIO, start: int, end: int) -> bool:
+    """Whether an Ogg, MP4, WebM or AVI by FFmpeg's name of its kind ends within what it began."""
+    if kind == "ogg":
+        return _ends_within_page(file, end)
+    if kind == "mov":
+        return boxes(file, start, end)[1]
+    if kind == "matroska":
+        return _ends_within_element(file, start, end)
+    file.seek(start + 4)
+    return kind == "avi" and start + 8 + int.from_bytes(file.read(4), "little") > end
+
+
+def boxes(file: BinaryIO, start: int, end: int) -> tuple[list[bytes], bool]:
+    """Names of the outermost boxes of an MP4 or the like; whether the last one was cut off."""
+    names: list[bytes] = []
+    at = start
+    while at + 8 <= end and len(names) < _MOST_BOXES:
+        file.seek(at)
+        length, name = int.from_bytes(file.read(4), "big"), file.read(4)
+        if length == 1:
+            length = int.from_bytes(file.read(8), "big")
+        if not _NAME.fullmatch(name) or 0 < length < 8:
+            break
+        names.append(name)
+        at = at + length if length else end
+    return names, at > end
+
+
+def _ends_within_element(file: BinaryIO, at: int, end: int) -> bool:
+    """Of WebM and Matroska; one that states no length, as live ones do, holds what follows it."""
+    while at < end:
+        file.seek(at)
+        head = file.read(min(12, end - at))
+        name = 9 - head[0].bit_length()  # bytes of it
+        digits = 9 - (head[name] if name < len(head) else 255).bit_length()
+        if name > 4 or digits > 8:
+            return False  # no element
+        if len(head) < name + digits:
+            return True
+        most = (1 << 7 * digits) - 1
+        length = int.from_bytes(head[name : name + digits], "big") & most
+        at += name + digits + (0 if length == most else length)
+    return at > end
+
+
+def _ends_within_page(file: BinaryIO, end: int) -> bool:
     start = max(0, end - (1 << 16) - 300)
     file.seek(start)
     last = file.read(end - start)

@@ -1,5 +1,6 @@
 """Numbers of any type, scale and layout -> float32 frames of full scale +-1."""
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -70,7 +71,7 @@ class Waveform:
         if _is_number(waveform) and not _is_number(rate) and hasattr(rate, "__len__"):
             waveform, rate = rate, waveform
             self.notes.append("taken as (rate, waveform)")
-        self.rate = rate.item() if getattr(rate, "ndim", None) == 0 else rate
+        self.rate = rate.item() if hasattr(rate, "item") and _is_number(rate) else rate
         self._samples = self._arranged(_array(waveform, fail), fail)
         self.channels = self._samples.shape[1]
         self._divisor = self._scale(fail)
@@ -119,12 +120,18 @@ class Waveform:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.number) or getattr(value, "ndim", None) == 0
+    """Also one in an array or tensor, as loaders of batches give it."""
+    return isinstance(value, int | float) or math.prod(getattr(value, "shape", (0,))) == 1
 
 
 def _array(waveform: Any, fail: Callable[[str], AudioError]) -> np.ndarray:
+    if np.ma.is_masked(waveform):
+        raise fail("has masked samples: fill them, with zeros for instance")
     try:
-        array = np.asarray(waveform.detach().cpu() if hasattr(waveform, "detach") else waveform)
+        if hasattr(waveform, "detach"):
+            waveform = waveform.detach().cpu()
+            waveform = waveform.float() if "bfloat16" in str(waveform.dtype) else waveform
+        array = np.asarray(waveform)
     except (ValueError, TypeError, RuntimeError) as error:
         raise fail("is not an array of numbers: give (waveform, rate)") from error
     kind, width = array.dtype.kind, array.dtype.itemsize

@@ -7,6 +7,8 @@ import av
 import numpy as np
 import soundfile
 
+LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1", 12: "12 channels", 16: "9.1.6"}
+
 
 def sine(
     seconds: float = 2.0, rate: int = 16_000, hertz: float = 1_000.0, amplitude: float = 0.5
@@ -32,12 +34,13 @@ def encode_by_ffmpeg(
     tracks: int = 1,
     picture: bool = False,
     bit_rate: int | None = None,
+    options: dict[str, str] | None = None,
 ) -> bytes:
     """A file of (n,) or (n, channels) by one of FFmpeg's coders, with moving pictures if asked."""
-    frames = np.atleast_2d(np.asarray(samples, np.float32).T)
-    layout = "mono" if len(frames) == 1 else "stereo"
+    frames = np.asarray(samples, np.float32).reshape(len(samples), -1)
+    layout = LAYOUTS[frames.shape[1]]
     buffer = io.BytesIO()
-    with av.open(buffer, "w", format=container) as file:
+    with av.open(buffer, "w", format=container, options=options or {}) as file:
         if picture:
             video = file.add_stream("mpeg4", rate=10)
             video.width, video.height, video.pix_fmt = 64, 64, "yuv420p"
@@ -57,7 +60,7 @@ def encode_by_ffmpeg(
 def _mux(file, stream, frames: np.ndarray, rate: int, layout: str) -> None:
     if not stream.codec_context.is_open:
         stream.codec_context.open()
-    whole = av.AudioFrame.from_ndarray(np.ascontiguousarray(frames), format="fltp", layout=layout)
+    whole = av.AudioFrame.from_ndarray(frames.reshape(1, -1), format="flt", layout=layout)
     whole.sample_rate = rate
     form = stream.codec_context.format
     resampler, queue = av.AudioResampler(form, layout, rate), av.AudioFifo()

@@ -249,7 +249,7 @@ class TestWaveformsThatAreRead:
         assert "neither full scale +-1 nor that of integers: divide them" in message
 
     def test_rate_and_waveform_the_wrong_way_round_as_scipy_returns_them(self):
-        for rate in (16_000, np.int64(16_000), 16_000.0):
+        for rate in (16_000, np.int64(16_000), 16_000.0, np.array([16_000])):
             heard = audio.read((rate, sine()))
             np.testing.assert_allclose(heard.samples, sine(), atol=1e-6)
             assert heard.notes == ("taken as (rate, waveform)",)
@@ -270,8 +270,9 @@ class TestWaveformsThatAreRead:
         waveform = torch.tensor(sine()).requires_grad_()
         heard = audio.read((waveform[None], torch.tensor(16_000)))
         np.testing.assert_allclose(heard.samples, sine(), atol=1e-6)
-        message = refusal((waveform.bfloat16(), 16_000))
-        assert "is not an array of numbers" in message
+        for narrower, error in ((waveform.bfloat16(), 4e-3), ((32_767 * waveform).short(), 1e-4)):
+            heard = audio.read((narrower, torch.tensor([16_000])))
+            np.testing.assert_allclose(heard.samples, sine(), atol=error)
 
     def test_channels_come_last_as_soundfile_returns_them(self):
         heard = audio.read((stereo(sine(), 3), 16_000))
@@ -291,7 +292,7 @@ class TestWaveformsThatAreRead:
             atol=1e-6,
         )
 
-    @pytest.mark.parametrize("rate", [16_000, 16_000.0, np.int64(16_000), np.float32(16_000)])
+    @pytest.mark.parametrize("rate", [16_000, 16_000.0, np.int64(16_000), np.float32([16_000])])
     def test_the_rate_may_be_any_kind_of_number(self, rate):
         assert audio.read((sine(), rate)).notes == ()
 
@@ -415,14 +416,26 @@ class TestRefusals:
     def test_a_video_without_sound(self):
         assert "holds no sound: give a file with a sound track" in refusal(silent_video())
 
-    def test_a_drive_that_vanishes_while_reading(self, tmp_path, monkeypatch):
+    @pytest.mark.parametrize("reads", [0, 1, 2, 4, 8])
+    @pytest.mark.parametrize("container", ["WAV", "AU", "MP3", "FLAC"])
+    def test_a_drive_that_vanishes(self, tmp_path, monkeypatch, container, reads):
         class Far(io.BytesIO):
+            left = reads
+
+            def seek(self, *arguments):
+                self.check()
+                return super().seek(*arguments)
+
             def read(self, size=-1):
-                if self.tell() > 1_000_000:
-                    raise OSError(5, "Input/output error")
+                self.check()
+                self.left -= 1
                 return super().read(size)
 
-        path = save(tmp_path / "far.wav", encode(sine(60.0)))
+            def check(self):
+                if self.left <= 0:
+                    raise OSError(5, "Input/output error")
+
+        path = save(tmp_path / "far.wav", encode(sine(60.0, 44_100), 44_100, container))
         monkeypatch.setattr("builtins.open", lambda *_: Far(path.read_bytes()))
         assert refusal(path) == (
             '"far.wav" cannot be read (Input/output error): check the drive it is on.'
@@ -434,6 +447,17 @@ class TestRefusals:
     def test_a_rate_that_is_none(self, rate):
         message = refusal((sine(), rate))
         assert f"has a sampling rate of {rate!r}: give one from 4000 to 384000 Hz" in message
+
+    def test_rates_for_each_sample(self):
+        for rate in (np.full(1_000, 16_000), np.full((1_000, 1), 16_000), [16_000] * 1_000):
+            message = refusal((sine(), rate))
+            assert "has a sampling rate of" in message
+            assert len(message) < 120
+
+    def test_masked_samples(self):
+        samples = np.ma.masked_greater(sine(), 0.4)
+        assert "has masked samples: fill them" in refusal((samples, 16_000))
+        assert audio.read((np.ma.masked_greater(sine(), 9), 16_000)).notes == ()
 
     def test_a_file_with_an_impossible_rate(self):
         assert "has a sampling rate of 1000" in refusal(encode(sine(), rate=1_000))

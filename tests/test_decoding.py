@@ -87,6 +87,45 @@ class TestKinds:
         expected, _ = soundfile.read(io.BytesIO(content), dtype="float32")
         np.testing.assert_array_equal(audio.read(content).samples, expected)
 
+    @pytest.mark.parametrize("codec", ["adpcm_ms", "adpcm_ima_wav", "g722", "pcm_s64le"])
+    def test_other_codecs_in_a_wav(self, codec):
+        assert tone(encode_by_ffmpeg(sine(3.0), 16_000, codec, "wav")).notes == ()
+
+    @pytest.mark.parametrize(
+        ("container", "subtype"),
+        [("WAV", "NMS_ADPCM_32"), ("WAV", "G721_32"), ("AU", "G721_32"), ("AU", "G723_24")],
+    )
+    def test_what_would_be_decoded_to_noise_is_refused(self, container, subtype):
+        with pytest.raises(AudioError, match="of a kind that cannot be decoded: convert it to 16"):
+            audio.read(encode(sine(3.0, 8_000), 8_000, container, subtype))
+
+    @pytest.mark.parametrize(
+        ("codec", "container", "channels"),
+        [
+            ("aac", "ipod", 6),
+            ("aac", "ipod", 8),
+            ("libopus", "ogg", 8),
+            ("flac", "flac", 8),
+            ("wavpack", "wv", 8),
+            ("wavpack", "wv", 16),
+            ("pcm_s16le", "wav", 12),
+        ],
+    )
+    def test_many_channels(self, codec, container, channels):
+        samples = np.stack([sine(3.0, 48_000)] * channels, axis=1)
+        heard = tone(encode_by_ffmpeg(samples, 48_000, codec, container))
+        assert heard.notes == (f"averaged {channels} channels", "resampled from 48000 Hz")
+
+    @pytest.mark.parametrize(("codec", "rate"), [("aac", 8_000), ("aac", 16_000), ("mp3", 8_000)])
+    def test_what_a_coder_adds_at_its_ends_is_not_missing(self, codec, rate):
+        heard = tone(encode_by_ffmpeg(sine(3.0, rate), rate, codec, "matroska"))
+        assert not any("early" in note for note in heard.notes)
+
+    def test_amr_wb(self):
+        rng = np.random.default_rng(0)
+        frames = [b"\x04" + rng.bytes(17) for _ in range(150)]  # of 20 ms, 132 bits of noise
+        assert audio.read(b"#!AMR-WB\n" + b"".join(frames)).seconds == 3.0
+
     def test_16_bit_samples_are_divided_by_32768(self):
         integers = np.arange(-32_768, 32_768).astype(np.int16)
         for container in ("WAV", "FLAC"):
@@ -221,6 +260,30 @@ class TestDamage:
         content = made(name, 10.0)
         heard = audio.read(content[: len(content) // 2])
         assert f"ends early: {heard.seconds:.1f} s of 10.0 s" in heard.notes
+
+    @pytest.mark.parametrize("kept", [0.5, 0.95])
+    @pytest.mark.parametrize(
+        ("codec", "container", "options"),
+        [
+            ("libopus", "webm", {"live": "1"}),
+            ("aac", "mp4", {"movflags": "empty_moov", "frag_duration": "1000000"}),
+            ("mp3", "avi", {}),
+        ],
+    )
+    def test_a_live_or_fragmented_file_that_was_cut_off_says_so(
+        self, codec, container, options, kept
+    ):
+        content = encode_by_ffmpeg(sine(10.0, 48_000), 48_000, codec, container, options=options)
+        assert audio.read(content).notes == ("resampled from 48000 Hz",)
+        heard = audio.read(content[: round(kept * len(content)) + 3])
+        assert any(note.startswith("ends early: ") for note in heard.notes)
+
+    @pytest.mark.parametrize("name", ["phone.m4a", "phone.3gp", "camera.mov"])
+    @pytest.mark.parametrize("kept", [0.5, 0.8, 0.99])
+    def test_a_file_that_ends_before_its_index(self, name, kept):
+        content = made(name, 3.0)
+        with pytest.raises(AudioError, match="ends before its index was written: record or copy"):
+            audio.read(content[: round(kept * len(content))])
 
     @pytest.mark.parametrize("container", ["MP3", "FLAC"])
     def test_damaged_parts_are_left_out_and_counted(self, container):

@@ -1,10 +1,13 @@
 """What surrounds speech, its level, an offset and the sampling rate change no answer that matters.
 
 With the model that ships, over real clips. Emotion may change in 5 % of the clips, gender in none,
-age by 2 years in the mean. Level, offset and sampling rate keep to that. What surrounds speech does
-not always: the detector remembers what it heard before, so that speech may begin up to 0.24 s
-later or end 0.1 s later, and clips between two answers cross over (CREMA-D: 4 of 50 in all,
-three of them short, of 1.4 to 1.6 s of speech; EmoDB: one, whose gender was 55 % certain).
+age by 2 years in the mean. Level, offset and sampling rate keep to that; what surrounds speech
+does not always. Of 50 clips of CREMA-D, emotion changed in 3 by 0.25 s of silence, in 1 by 1 s, in
+3 by 30 s, in 2 by noise at -60 dB, in 3 by the room, gender in none. Of 46 of EmoDB, emotion
+changed in none, gender in 1 by each of the silences and by the noise. Four clips of CREMA-D
+account for all changes of emotion; their margins were 0.09, 0.09, 0.25 and 0.59, and the end of
+the last, which is not near a boundary, moves by 90 ms. Segments are cut identically in only 8 to
+11 of the 50 clips once these are surrounded; the median shift is 0.01 to 0.02 s.
 """
 
 from functools import cache
