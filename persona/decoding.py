@@ -166,8 +166,9 @@ class File:
     def _without_index(self, start: int, end: int) -> str:
         """The sentence for an MP4 or the like whose `moov` is missing or cut off; else nothing."""
         names, cut = boxes(self._file, start, end)
-        last = names[-1] if names and names[0] in _FIRST_BOXES else b"moov"
-        lacks = cut if last == b"moov" else b"moov" not in names
+        if not names or names[0] not in _FIRST_BOXES:
+            return ""
+        lacks = b"moov" not in names or (cut and names[-1] == b"moov")
         return "ends before its index was written: record or copy it again" if lacks else ""
 
     def _expected(self, stream: Any) -> float:
@@ -237,7 +238,9 @@ def _kind(container: Any) -> str:
 
 def _mistaken(codec: Any) -> bool:
     """NMS's and Sun's ADPCM, which FFmpeg takes for AMR and another ADPCM, and turns into noise."""
-    return codec.codec_tag in ("8\0\0\0", "@\0\0\0") or codec.name == "g726le"
+    if codec.name in ("amrnb", "g726"):  # of others, PyAV cannot give every tag
+        return codec.codec_tag in ("8\0\0\0", "@\0\0\0")
+    return bool(codec.name == "g726le")
 
 
 def _track(container: Any) -> Any:

