@@ -45,6 +45,7 @@ _GAP = 40  # a shorter pause is kept
 _SHORTEST = 10  # less is no speech
 _PAD = 10  # kept on either side of a segment
 _HANN = np.hanning(_STEP).astype(np.float32)
+_QUIET = 2560  # samples: digital silence that is kept, whole steps of both grids
 _SILENT = -96.0  # dBFS: below the noise of 16 bits, nothing was recorded
 
 
@@ -159,15 +160,17 @@ class Listener:
         """
         offset = 0
         for stretch in _stretches(blocks):
-            clean = _without_rumble(stretch)
+            self.length = (offset + len(stretch)) / RATE
+            first, last = _between_silence(stretch)
+            sound, origin = stretch[first:last], offset + first
+            clean = _without_rumble(sound)
             level = _levels(clean)
             segments = _segments(clean, level)
-            self.length = (offset + len(stretch)) / RATE
-            self._segments += [(offset + start, offset + end) for start, end in segments.tolist()]
-            self._measures.add(stretch, level, segments)
+            self._segments += [(origin + start, origin + end) for start, end in segments.tolist()]
+            self._measures.add(sound, level, segments)
             for start, end in segments:
-                piece = stretch[start:end]
-                yield offset + int(start), piece - piece.mean()
+                piece = sound[start:end]
+                yield origin + int(start), piece - piece.mean()
             offset += len(stretch)
 
     def windows(self, blocks: Iterable[np.ndarray]) -> Iterator[Window]:
@@ -220,6 +223,18 @@ def _stretches(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
             held, length = [joined], len(joined)
     if length:
         yield np.concatenate(held)
+
+
+def _between_silence(samples: np.ndarray) -> tuple[int, int]:
+    """First sample and end of a recording less the digital silence around it, but for `_QUIET`.
+
+    The detector remembers what it heard, so that silence before speech would shift where it begins.
+    """
+    changes = np.flatnonzero(np.diff(samples))
+    if not len(changes):
+        return 0, len(samples)
+    first, last = int(changes[0]) + 1, int(changes[-1]) + 1
+    return max(0, first - _QUIET), min(len(samples), last + _QUIET)
 
 
 def _segments(clean: np.ndarray, level: np.ndarray) -> np.ndarray:

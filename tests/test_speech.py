@@ -67,6 +67,19 @@ def test_a_second_window_enters_without_a_step(all_is_speech):
     np.testing.assert_allclose(after[0].samples[:70_000], before[0].samples[:70_000], atol=1e-3)
 
 
+@pytest.mark.parametrize(("before", "after"), [(0, 30_000), (30_000, 0), (8_000, 40_123)])
+def test_digital_silence_around_a_clip_is_not_given_to_the_detector(before, after):
+    samples = ups_and_downs(2)
+    first, last = speech._between_silence(np.pad(samples, (before, after)))
+    kept = speech._QUIET
+    assert (first, last) == (max(0, before - kept), before + len(samples) + min(after, kept))
+    assert kept % 160 == kept % 512 == 0  # so that frames of what is spoken stay where they were
+
+
+def test_a_recording_of_one_value_is_left_whole():
+    assert speech._between_silence(np.zeros(100, np.float32)) == (0, 100)
+
+
 def test_speech_of_one_window_is_what_a_clip_gives(all_is_speech):
     samples = ups_and_downs(4.2)
     (window,), _ = windows(samples)

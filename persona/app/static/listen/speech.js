@@ -34,14 +34,16 @@ export async function listen(samples, C, rate, detect) {
   const segments = [], pieces = [];
   let offset = 0;
   for (const stretch of stretches(samples, C, rate)) {
-    const clean = withoutRumble(stretch, C);
+    const [first, last] = betweenSilence(stretch, C);
+    const sound = stretch.slice(first, last), origin = offset + first;
+    const clean = withoutRumble(sound, C);
     const level = levels(clean, C);
     const found = await findSegments(clean, level, C, detect);
-    measures.add(stretch, level, found);
+    measures.add(sound, level, found);
     for (const [start, end] of found) {
-      const piece = stretch.slice(start, end), centre = mean(piece);
-      pieces.push([offset + start, piece.map((x) => x - centre)]);
-      segments.push([(offset + start) / rate, (offset + end) / rate]);
+      const piece = sound.slice(start, end), centre = mean(piece);
+      pieces.push([origin + start, piece.map((x) => x - centre)]);
+      segments.push([(origin + start) / rate, (origin + end) / rate]);
     }
     offset += stretch.length;
   }
@@ -53,6 +55,15 @@ export async function listen(samples, C, rate, detect) {
     quality: segments.length ? measures.quality() : null,
     notes: little ? [`only ${seconds.toFixed(1)} s of speech: expect little`] : [],
   };
+}
+
+function betweenSilence(samples, C) {
+  const size = samples.length;
+  let first = 1, last = size - 1;
+  while (first < size && samples[first] === samples[0]) first++;
+  if (first >= size) return [0, size];
+  while (samples[last - 1] === samples[size - 1]) last--;
+  return [Math.max(0, first - C._QUIET), Math.min(size, last + C._QUIET)];
 }
 
 function windows(pieces, C, rate) {
