@@ -63,7 +63,7 @@ function betweenSilence(samples, C) {
   while (first < size && samples[first] === samples[0]) first++;
   if (first >= size) return [0, size];
   while (samples[last - 1] === samples[size - 1]) last--;
-  return [Math.max(0, first - C._QUIET), Math.min(size, last + C._QUIET)];
+  return [Math.max(0, first - C.QUIET), Math.min(size, last + C.QUIET)];
 }
 
 function windows(pieces, C, rate) {
