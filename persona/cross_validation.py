@@ -11,6 +11,7 @@ from persona import corpora, features, folds, predictions, store, training
 from persona.corpora import LABELS
 from persona.errors import PersonaError
 from persona.folds import Split
+from persona.labels import emotion_classes
 from persona.losses import Targets
 from persona.network import Ensemble
 
@@ -32,6 +33,11 @@ def load_clips(corpus: str) -> pd.DataFrame:
         part.assign(speaker=part["corpus"] + " " + part["speaker"].astype(str)) for part in parts
     ]
     return pd.concat(parts, ignore_index=True)
+
+
+def classes(corpus: str) -> tuple[str, ...]:
+    """Emotion classes of a corpus, as of `labels.emotion_classes`."""
+    return emotion_classes(load_clips(corpus)["emotion"])
 
 
 @lru_cache(maxsize=8)
@@ -87,7 +93,7 @@ def predict_fold(experiment: "Experiment", seed: int, fold: int) -> pd.DataFrame
         embeddings = _inputs(experiment, experiment.corpus)
         predicted = experiment.estimator(embeddings.copy(), clips.copy(), split, seed)
         names = clips["clip"].to_numpy()[split.test]
-        rows = predictions.frame(predicted, names, seed, fold)
+        rows = predictions.frame(predicted, names, seed, fold, classes(experiment.corpus))
         return rows.assign(corpus=experiment.corpus)
     network = _train(experiment, clips, split, folds.FOLDS * seed + fold)
     parts = []
@@ -95,7 +101,8 @@ def predict_fold(experiment: "Experiment", seed: int, fold: int) -> pd.DataFrame
         tested, rows_tested, number = _tests(experiment, corpus, clips, split, seed, fold)
         inputs = torch.from_numpy(_inputs(experiment, corpus)[rows_tested])
         names = tested["clip"].to_numpy()[rows_tested]
-        rows = predictions.frame(network.predict(inputs), names, number, fold)
+        answers = network.predict(inputs)
+        rows = predictions.frame(answers, names, number, fold, classes(experiment.corpus))
         parts.append(rows.assign(corpus=corpus))
     return pd.concat(parts, ignore_index=True)
 
@@ -136,11 +143,12 @@ def _train(experiment: "Experiment", clips: pd.DataFrame, split: Split, seed: in
         inner = np.concatenate([rest, *_besides(blocks, clips, rest)])
         chosen = training.choose(
             embeddings, targets, inner, held_out, seed, experiment.architecture, settings,
-            reference=rest,
+            reference=rest, emotions=len(classes(experiment.corpus)),
         )  # fmt: skip
     network, _ = training.fit_ensemble(
         embeddings, targets, train, validation, seed, experiment.architecture, chosen,
-        reference=own,
+        reference=own, emotions=len(classes(experiment.corpus)),
+        start=experiment.start(classes(experiment.corpus)) if experiment.start else (),
     )  # fmt: skip
     return network
 
@@ -165,7 +173,7 @@ def _material(
     else:
         embeddings, frames = _stacked(experiment.representation, names)
     labelled = [clips, *(labelled_clips(experiment, name) for name in names[1:])]
-    parts = [Targets.of(frame) for frame in labelled]
+    parts = [Targets.of(frame, classes(experiment.corpus)) for frame in labelled]
     targets = Targets(*(torch.cat(labels) for labels in zip(*parts, strict=True)))
     starts = np.cumsum([len(frame) for frame in frames])
     return embeddings, targets, list(zip(starts[:-1].tolist(), frames[1:], strict=True))

@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike
 
 from persona import folds
 from persona.errors import PersonaError
-from persona.labels import EMOTIONS, GENDERS, TASKS
-from persona.predictions import PROBABILITIES
+from persona.labels import EMOTIONS, GENDERS, TASKS, emotion_classes
+from persona.predictions import emotions
 
 METRICS = (
     "emotion_accuracy", "emotion_uar", "emotion_f1",
@@ -33,7 +33,7 @@ DRAWS = 1000
 class Sums:
     """Sufficient statistics per seed k and speaker s.
 
-    emotion : confusion counts, shape (K, S, 6, 6), rows the label and columns the prediction.
+    emotion : confusion counts, shape (K, S, C, C), rows the label and columns the prediction.
     gender : the same, shape (K, S, 2, 2).
     age : shape (K, S, 7): n and the sums of t, p, t^2, p^2, t p, |p - t|, for label t and
         prediction p in years.
@@ -49,7 +49,7 @@ def sums(predictions: pd.DataFrame, clips: pd.DataFrame) -> Sums:
     """Reduce the predictions of one experiment (any number of seeds) to sums per speaker.
 
     predictions : columns of `predictions.COLUMNS`. clips : columns clip, speaker, emotion, gender
-    and age; a missing label leaves a clip out of its task.
+    and age; a label that is missing, or no class of the predictions, leaves a clip out of its task.
     """
     rows = predictions.merge(
         clips[["clip", "speaker", "emotion", "gender", "age"]],
@@ -58,13 +58,13 @@ def sums(predictions: pd.DataFrame, clips: pd.DataFrame) -> Sums:
     seed = np.unique(rows["seed"], return_inverse=True)[1]
     speakers, speaker = np.unique(rows["speaker"], return_inverse=True)
     shape = (seed.max() + 1, len(speakers))
-    counts = Sums(
-        np.zeros((*shape, 6, 6)), np.zeros((*shape, 2, 2)), np.zeros((*shape, 7)), speakers
-    )
-    emotion = rows[PROBABILITIES].to_numpy().argmax(axis=1)
+    names = emotions(predictions)
+    confusion = np.zeros((*shape, len(names), len(names)))
+    counts = Sums(confusion, np.zeros((*shape, 2, 2)), np.zeros((*shape, 7)), speakers)
+    emotion = rows[[f"p_{name}" for name in names]].to_numpy().argmax(axis=1)
     gender = np.where(rows["p_female"].to_numpy() >= 0.5, 0, 1)
     for into, classes, label, predicted in (
-        (counts.emotion, EMOTIONS, rows["emotion"], emotion),
+        (counts.emotion, names, rows["emotion"], emotion),
         (counts.gender, GENDERS, rows["gender"], gender),
     ):
         true = pd.Categorical(label, classes).codes
@@ -187,17 +187,21 @@ def difference(first: Sums, second: Sums, draws: int = DRAWS) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index", columns=["difference", "low", "high", "p"])
 
 
-SUM_COLUMNS = [
-    *(f"{label}_as_{predicted}" for label in EMOTIONS for predicted in EMOTIONS),
-    *(f"{label}_as_{predicted}" for label in GENDERS for predicted in GENDERS),
-    "clips", "age", "predicted", "age_age", "predicted_predicted", "age_predicted",
-    "absolute_error",
-]  # fmt: skip
-"""Names of the sums, as columns of a results table."""
+def sum_columns(classes: Sequence[str] = EMOTIONS) -> list[str]:
+    """Names of the sums, as columns of a results table."""
+    return [
+        *(f"{label}_as_{predicted}" for label in classes for predicted in classes),
+        *(f"{label}_as_{predicted}" for label in GENDERS for predicted in GENDERS),
+        "clips", "age", "predicted", "age_age", "predicted_predicted", "age_predicted",
+        "absolute_error",
+    ]  # fmt: skip
 
 
-def frame(counts: Sums) -> pd.DataFrame:
-    """A row per seed (numbered from 0) and speaker, the sums in the columns `SUM_COLUMNS`."""
+SUM_COLUMNS = sum_columns()
+
+
+def frame(counts: Sums, classes: Sequence[str] = EMOTIONS) -> pd.DataFrame:
+    """A row per seed (numbered from 0) and speaker, the sums in the columns `sum_columns`."""
     seeds, speakers = counts.age.shape[:2]
     parts = (counts.emotion, counts.gender, counts.age)
     values = np.hstack([part.reshape(seeds * speakers, -1) for part in parts])
@@ -205,16 +209,16 @@ def frame(counts: Sums) -> pd.DataFrame:
         "seed": np.repeat(np.arange(seeds), speakers),
         "speaker": np.tile(counts.speakers.astype(str), seeds),
     }
-    return pd.DataFrame(keys).join(pd.DataFrame(values, columns=SUM_COLUMNS))
+    return pd.DataFrame(keys).join(pd.DataFrame(values, columns=sum_columns(classes)))
 
 
-def from_frame(rows: pd.DataFrame) -> Sums:
+def from_frame(rows: pd.DataFrame, classes: Sequence[str] = EMOTIONS) -> Sums:
     """The sums that `frame` wrote."""
-    speakers = rows["speaker"].unique()
-    values = rows[SUM_COLUMNS].to_numpy().reshape(-1, len(speakers), len(SUM_COLUMNS))
-    emotion, gender, age = np.split(values, [36, 40], axis=-1)
+    speakers, columns, n = rows["speaker"].unique(), sum_columns(classes), len(classes)
+    values = rows[columns].to_numpy().reshape(-1, len(speakers), len(columns))
+    emotion, gender, age = np.split(values, [n * n, n * n + 4], axis=-1)
     shape = values.shape[:2]
-    return Sums(emotion.reshape(*shape, 6, 6), gender.reshape(*shape, 2, 2), age, speakers)
+    return Sums(emotion.reshape(*shape, n, n), gender.reshape(*shape, 2, 2), age, speakers)
 
 
 def holm(p: ArrayLike) -> np.ndarray:
@@ -232,13 +236,16 @@ def holm(p: ArrayLike) -> np.ndarray:
 
 
 def constant(clips: pd.DataFrame, protocol: str, seeds: Sequence[int] = (0,)) -> pd.DataFrame:
-    """Predictions that ignore the voice: the training folds' most frequent classes and mean age."""
-    rows = []
+    """Predictions that ignore the voice: the training folds' most frequent classes and mean age.
+
+    What it says of a task without labels means nothing.
+    """
+    rows, classes = [], emotion_classes(clips["emotion"])
     for seed in seeds:
         for number, split in enumerate(folds.split(clips, protocol, seed)):
             known = clips.iloc[split.train]
-            emotion, gender = known["emotion"].mode()[0], known["gender"].mode()[0]
-            predicted: dict[str, Any] = {f"p_{e}": float(e == emotion) for e in EMOTIONS}
+            emotion, gender = (next(iter(known[t].mode()), None) for t in ("emotion", "gender"))
+            predicted: dict[str, Any] = {f"p_{e}": float(e == emotion) for e in classes}
             predicted |= {"p_female": float(gender == "female"), "age": known["age"].mean()}
             clip = clips["clip"].iloc[split.test]
             rows.append(pd.DataFrame({"clip": clip, "seed": seed, "fold": number, **predicted}))

@@ -30,6 +30,7 @@ Transform = Callable[[np.ndarray], np.ndarray]
 Subset = Callable[[pd.DataFrame, Split, int], Split]
 Relabel = Callable[[pd.DataFrame], pd.DataFrame]
 Estimator = Callable[[np.ndarray, pd.DataFrame, Split, int], Any]
+Start = Callable[[tuple[str, ...]], Any]
 
 
 PLAIN = Settings()
@@ -52,6 +53,7 @@ class Experiment:
     relabel : clips to the clips with other labels, in training and in test.
     estimator : embeddings, clips, split and seed to what is predicted of `split.test` (emotion
         (n, 6), gender (n, 2), age (n,)); takes the place of the network.
+    start : emotion classes to the networks that training begins with, one for each of the ensemble.
     label : what tables and figures call it.
 
     Functions may be defined in a notebook. They are identified by their name, the values that they
@@ -72,6 +74,7 @@ class Experiment:
     subset: Subset | None = None
     relabel: Relabel | None = None
     estimator: Estimator | None = None
+    start: Start | None = None
     label: str = ""
 
     def __post_init__(self) -> None:
@@ -89,6 +92,7 @@ class Experiment:
             "architecture": self.architecture != "fcn",
             "besides": self.besides,
             "tested": self.tested,
+            "start": self.start,
         }
         if self.estimator and (given := [name for name, value in unused.items() if value]):
             raise PersonaError(

@@ -66,7 +66,7 @@ def check_name(name: str) -> str:
 
 def path(name: str, corpus: str = "crema-d") -> Path:
     """Where a feature table is read: the user's own, or else the one that ships."""
-    return store.find("features", corpus, f"{check_name(name)}.parquet")
+    return store.find("features", corpora.key(corpus), f"{check_name(name)}.parquet")
 
 
 def available(name: str, corpus: str = "crema-d") -> bool:
@@ -76,7 +76,7 @@ def available(name: str, corpus: str = "crema-d") -> bool:
 
 def listed(corpus: str = "crema-d") -> list[str]:
     """Names of the feature tables there are of a corpus."""
-    folders = {store.shipped() / "features" / corpus, store.made() / "features" / corpus}
+    folders = {home() / "features" / corpora.key(corpus) for home in (store.shipped, store.made)}
     return sorted({file.stem for folder in folders for file in folder.glob("*.parquet")})
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from persona import evaluation
-from persona.cross_validation import labelled_clips
+from persona import evaluation, predictions
+from persona.cross_validation import classes, labelled_clips
 from persona.errors import PersonaError
 from persona.evaluation import Sums
 
@@ -20,7 +20,7 @@ class Results:
     """Sums of experiments per tested corpus and condition.
 
     rows : columns experiment (identity), representation, architecture, protocol, trained_on,
-        corpus (tested), condition, seed, speaker, and `evaluation.SUM_COLUMNS`.
+        corpus (tested), condition, seed, speaker, and `evaluation.sum_columns`.
     """
 
     rows: pd.DataFrame
@@ -40,7 +40,7 @@ class Results:
                 f"{corpus or experiment.tests[0]} {condition}".rstrip()
                 + "."
             )
-        return evaluation.from_frame(rows)
+        return evaluation.from_frame(rows, classes(experiment.corpus))
 
 
 def summed(name: str, experiment: "Experiment", predicted: pd.DataFrame) -> pd.DataFrame:
@@ -63,7 +63,8 @@ def summed(name: str, experiment: "Experiment", predicted: pd.DataFrame) -> pd.D
                 "corpus": corpus,
                 "condition": condition,
             }
-            parts.append(evaluation.frame(counts).assign(**keys))
+            sums = evaluation.frame(counts, predictions.emotions(rows))
+            parts.append(sums.assign(**keys))
     return pd.concat(parts, ignore_index=True)
 
 

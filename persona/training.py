@@ -146,6 +146,7 @@ def fit(
     reference: np.ndarray | None = None,
     emotions: int = 6,
     progress: str = "",
+    start: Network | None = None,
 ) -> tuple[Network, History]:
     """Train one network; deterministic for its seed on one thread.
 
@@ -153,6 +154,7 @@ def fit(
     train, validation : row numbers. reference : rows that set the scale of input and age, by
         default `train`.
     progress : label of a progress bar; empty shows none.
+    start : network of the same shape whose weights and scales training begins with.
 
     Raises `PersonaError` where there is nothing to train on.
     """
@@ -165,7 +167,11 @@ def fit(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = build(embeddings.shape[1], architecture, settings, emotions)
-        _measure(network, embeddings, targets, train if reference is None else reference, settings)
+        if start is None:
+            rows = train if reference is None else reference
+            _measure(network, embeddings, targets, rows, settings)
+        else:
+            network.load_state_dict(start.state_dict())
         history = _train(network, embeddings, targets, train, validation, rng, settings, progress)
     return network.eval(), history
 
@@ -178,15 +184,23 @@ def fit_ensemble(
     seed: int,
     architecture: str = "fcn",
     settings: Settings | None = None,
+    start: Sequence[Network] = (),
     **options: "np.ndarray | int | str | None",
 ) -> tuple[Ensemble, list[History]]:
-    """Train `settings.networks` networks, seeded from `seed`; arguments as of `fit`."""
+    """Train `settings.networks` networks, seeded from `seed`; arguments as of `fit`.
+
+    start : a network for each to begin with, or none.
+    """
     settings = settings or Settings()
     seeds = [seed] if settings.networks == 1 else [100 * seed + i for i in range(settings.networks)]
+    firsts = list[Network | None](start) or [None] * len(seeds)
     fitted = [
-        fit(embeddings, targets, train, validation, one, architecture, settings, **options)  # type: ignore[arg-type]
-        for one in seeds
-    ]
+        fit(
+            embeddings, targets, train, validation, one, architecture, settings,
+            start=first, **options,  # type: ignore[arg-type]
+        )
+        for one, first in zip(seeds, firsts, strict=True)
+    ]  # fmt: skip
     return Ensemble([network for network, _ in fitted]), [history for _, history in fitted]
 
 

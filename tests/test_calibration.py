@@ -129,7 +129,7 @@ class TestARelease:
         card = Predictor.load(tmp_path / "model").card
         x = toys.embeddings(toys.clips())
         wanted = predictor.model.networks().predict(torch.from_numpy(x))
-        answers = predictor._heads.run(x)
+        answers = predictor.heads.run(x)
         assert answers.age == pytest.approx(wanted.age.numpy(), abs=0.05)
         tempered = calibration.tempered(
             wanted.emotion.numpy(), card["calibration"]["emotion"]["temperature"]

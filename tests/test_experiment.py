@@ -61,6 +61,11 @@ def doubled(embeddings):
     return 2 * embeddings
 
 
+def begun(emotions):
+    """Networks to begin with."""
+    return [training.build(toys.DIMENSION, "fcn", BRIEF, len(emotions))]
+
+
 def two_ages(clips):
     return clips.assign(age=np.where(clips["speaker"] % 2, 30.0, 60.0))
 
@@ -155,7 +160,7 @@ class TestIdentity:
             {"besides": ["toy-abroad"]}, {"besides": ["toy-copies"]}, {"tested": ["toy-abroad"]},
             {"settings": Settings(), "candidates": [BRIEF]}, {"transform": doubled},
             {"subset": fewer}, {"subset": partial(fewer, clips_kept=20)}, {"relabel": two_ages},
-            {"settings": Settings(), "estimator": undecided},
+            {"start": begun}, {"settings": Settings(), "estimator": undecided},
             {"settings": Settings(), "estimator": partial(undecided, age=50.0)},
             {"settings": Settings(), "estimator": partial(undecided, age=60.0)},
         ],
@@ -172,7 +177,12 @@ class TestIdentity:
         from dataclasses import fields
 
         everything = BASE.but(
-            besides=["a"], tested=["b"], transform=doubled, subset=fewer, relabel=two_ages
+            besides=["a"],
+            tested=["b"],
+            transform=doubled,
+            subset=fewer,
+            relabel=two_ages,
+            start=begun,
         )
         described = set(everything.description())
         assert {f.name for f in fields(Experiment)} - described == {

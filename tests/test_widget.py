@@ -12,6 +12,7 @@ from test_html import ODD, Elements, prediction
 from persona import audio
 from persona.app import html
 from persona.app.widget import KEPT, App, Intake
+from persona.labels import EMOTIONS
 
 CARD = {"limits": ["It is <small>."], "uses": {"refused": ["Hiring & firing."]}}
 
@@ -19,7 +20,7 @@ CARD = {"limits": ["It is <small>."], "uses": {"refused": ["Hiring & firing."]}}
 class Ear:
     """Reads the audio as the real predictor does and predicts the same of all of it."""
 
-    card = CARD
+    card, emotions = CARD, EMOTIONS
 
     def predict(self, source, *, name, at_least, progress):
         read = audio.read(source, name=name)

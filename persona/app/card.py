@@ -8,6 +8,7 @@ from typing import Any
 
 from persona.app.voices import PERCENTILES
 from persona.errors import ModelError
+from persona.labels import EMOTIONS, GENDERS, TASKS
 
 FORMAT = 2
 CARD, HEADS, WEIGHTS = "card.json", "heads.onnx", "model.safetensors"
@@ -32,14 +33,7 @@ _SCHEMA: dict[str, Any] = {
     "data": dict,
     "evaluation": dict,
     "calibration": dict,
-    "age_interval": {
-        "level": float,
-        "method": str,
-        "ages": [float],
-        "below": [float],
-        "above": [float],
-        "coverage": dict,
-    },
+    "age_interval": dict,
     "distances": [float],
     "trust": type(None),
     "limits": [str],
@@ -49,6 +43,23 @@ _SCHEMA: dict[str, Any] = {
 """Every key of a card and the type of its value; `dict` holds what people read. `trust` is kept
 empty: the probability of the emotion told right answers from wrong, numbers of the recording did
 not."""
+
+_INTERVAL: dict[str, Any] = {
+    "level": float,
+    "method": str,
+    "ages": [float],
+    "below": [float],
+    "above": [float],
+    "coverage": dict,
+}
+
+ALL = {"emotion": list(EMOTIONS), "gender": list(GENDERS), "age": []}
+"""Tasks and their classes of a card that names none."""
+
+
+def tasks(card: dict[str, Any]) -> dict[str, list[str]]:
+    """What a model answers: its tasks, each with its classes in the order of the heads."""
+    return card.get("tasks", ALL)
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -82,7 +93,8 @@ def check(card: dict[str, Any], where: str | Path) -> None:
 
     where : what the message calls the card.
     """
-    if problem := _problem(card, _SCHEMA, "") or _nonsense(card):
+    schema = _SCHEMA | ({"tasks": dict} if "tasks" in card else {})
+    if problem := _problem(card, schema, "") or _problem_of_tasks(tasks(card)) or _nonsense(card):
         raise _no_card(where, problem)
 
 
@@ -125,13 +137,32 @@ def _problem_of_keys(value: Any, wanted: dict[str, Any], key: str) -> str:
     return next((problem for problem in problems if problem), "")
 
 
+def _problem_of_tasks(named: dict[str, Any]) -> str:
+    if not named or not set(named) <= set(TASKS):
+        return f"tasks have to be among {', '.join(TASKS)}"
+    for task, classes in named.items():
+        if task != "age" and (problem := _problem(classes, [str], f"tasks.{task}")):
+            return problem
+    if named.get("gender", list(GENDERS)) != list(GENDERS):
+        return f"tasks.gender has to be {', '.join(GENDERS)}"
+    emotions = named.get("emotion", [])
+    return "tasks.emotion names a class twice" if len(set(emotions)) < len(emotions) else ""
+
+
 def _nonsense(card: dict[str, Any]) -> str:
-    interval = card["age_interval"]
+    if "age" in tasks(card) and (problem := _interval_problem(card["age_interval"])):
+        return problem
+    if len(card["distances"]) != PERCENTILES or card["distances"] != sorted(card["distances"]):
+        return f"distances have to be {PERCENTILES} numbers that rise"
+    return ""
+
+
+def _interval_problem(interval: dict[str, Any]) -> str:
+    if problem := _problem(interval, _INTERVAL, "age_interval"):
+        return problem
     ages, below, above = (interval[name] for name in ("ages", "below", "above"))
     if not len(ages) == len(below) == len(above) or any(a >= b for a, b in pairwise(ages)):
         return "age_interval.ages has to rise and be as long as below and above"
     if min(*below, *above) < 0:
         return "age_interval.below and above cannot be negative"
-    if len(card["distances"]) != PERCENTILES or card["distances"] != sorted(card["distances"]):
-        return f"distances have to be {PERCENTILES} numbers that rise"
     return ""

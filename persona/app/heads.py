@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 OPSET = 17
 INPUT = "embeddings"
 OUTPUTS = {"emotion": [len(EMOTIONS)], "gender": [len(GENDERS)], "age": [], "distance": []}
-"""Names of what the graph puts out for B embeddings, and its shape after (B,)."""
+"""Names of what the graph puts out for B embeddings, and its shape after (B,), of six emotions."""
 
 _OPERATORS = frozenset(
     [
@@ -51,7 +51,7 @@ _REFUSED |= {("attribute", n): "it holds a graph within a graph" for n in (6, 10
 class Answers(NamedTuple):
     """What the heads answer to B embeddings.
 
-    emotion, gender : probabilities, shapes (B, 6) and (B, 2).
+    emotion, gender : probabilities, shapes (B, C) and (B, 2).
     age : years, shape (B,).
     distance : from the nearest training speaker, shape (B,), see `voices.Voices`.
     """
@@ -65,6 +65,8 @@ class Answers(NamedTuple):
 class Heads:
     """Runs a graph that `write_heads` wrote, on one thread; several may call it at once.
 
+    emotions : number of classes that it tells apart.
+
     Raises `ModelError` for a graph that is damaged, reads files, holds other operators than
     those of our networks, or has other inputs and outputs.
     """
@@ -72,7 +74,7 @@ class Heads:
     dimension: int
     """Length of an embedding."""
 
-    def __init__(self, graph: bytes) -> None:
+    def __init__(self, graph: bytes, emotions: int = len(EMOTIONS)) -> None:
         import onnxruntime
         from google.protobuf.message import DecodeError
 
@@ -89,6 +91,7 @@ class Heads:
             )
         except Exception as error:  # onnxruntime's errors have no common class
             raise _unusable("ONNX Runtime cannot load it") from error
+        self._shapes = OUTPUTS | {"emotion": [emotions]}
         (self.dimension,) = self._check_shapes()
 
     def _check_shapes(self) -> list[int]:
@@ -99,7 +102,7 @@ class Heads:
             )
         for value in (*inputs, *outputs):
             batch, *shape = value.shape or [0]
-            fits = shape == OUTPUTS[value.name] if value in outputs else len(shape) == 1
+            fits = shape == self._shapes[value.name] if value in outputs else len(shape) == 1
             sizes = all(isinstance(size, int) and size > 0 for size in shape)
             if value.type != "tensor(float)" or isinstance(batch, int) or not (fits and sizes):
                 raise _unusable(f"{value.name} has the type {value.type} and shape {value.shape}")
@@ -114,7 +117,7 @@ class Heads:
             answers = Answers(*self._session.run(list(OUTPUTS), {INPUT: embeddings}))
         except Exception as error:  # onnxruntime's errors have no common class
             raise _unusable("it fails when it is run") from error
-        shapes = [(len(embeddings), *shape) for shape in OUTPUTS.values()]
+        shapes = [(len(embeddings), *shape) for shape in self._shapes.values()]
         if [part.shape for part in answers] != shapes:
             raise _unusable("it does not answer each embedding")
         if not all(np.isfinite(part).all() for part in answers):

@@ -7,7 +7,7 @@ from html import escape
 import numpy as np
 
 from persona.app.predictor import Prediction, highest
-from persona.labels import EMOTIONS, GENDERS
+from persona.labels import GENDERS
 
 NOT_FOR = (
     "It was trained on acted speech. Do not use it to decide about people, to tell what someone "
@@ -30,24 +30,26 @@ def result(name: str, predicted: Prediction, key: str = "") -> str:
     seconds, shown = predicted.seconds, escape(name)
     spoken = f"{_duration(seconds)}, {_duration(predicted.speech_seconds)} of speech"
     answers = {
-        "emotion": highest(predicted.emotion),
-        "gender": highest(predicted.gender),
-        "age": f"{predicted.age:.0f} years",
+        "emotion": "" if predicted.trust is None else highest(predicted.emotion),
+        "gender": highest(predicted.gender) if predicted.gender else "",
+        "age": "" if predicted.age is None else f"{predicted.age:.0f} years",
     }
     parts = [
         f"<h3>{shown}</h3>",
         *(f"<p class='persona-faint'>{escape(line)}</p>" for line in (spoken, *predicted.notes)),
         "<dl class='persona-answers' role='status'>",
         *(
-            f"<div><dt>{task.capitalize()}</dt><dd class='persona-{task}'>{answer}</dd></div>"
+            f"<div><dt>{task.capitalize()}</dt>"
+            f"<dd class='persona-{task}'>{escape(answer)}</dd></div>"
             for task, answer in answers.items()
+            if answer
         ),
         "</dl>",
         _quality(predicted),
         "<div class='persona-timed'>" + _waveform(predicted) + "<i class='persona-at'></i></div>",
         _time_axis(seconds),
         _bars("Emotion", predicted.emotion) if predicted.emotion else "",
-        _bars("Gender", predicted.gender),
+        _bars("Gender", predicted.gender) if predicted.gender else "",
         _age(predicted),
         _timeline(predicted) if len(predicted.timeline.starts) > 1 else "",
     ]
@@ -121,6 +123,8 @@ def _bars(what: str, shares: dict[str, float]) -> str:
 
 def _age(predicted: Prediction) -> str:
     age, low, high = predicted.age, predicted.age_low, predicted.age_high
+    if age is None or low is None or high is None:
+        return ""
     return (
         "<h4>Age</h4>"
         f"<svg viewBox='0 0 {OLDEST} 10' height='26' preserveAspectRatio='none' role='img' "
@@ -160,15 +164,19 @@ def _waveform(predicted: Prediction) -> str:
 def _timeline(predicted: Prediction) -> str:
     """A row for each emotion, for gender and for age, coloured where somebody speaks."""
     line, seconds, spans = predicted.timeline, predicted.seconds, predicted.spans()
-    female = line.gender[:, GENDERS.index("female")]
-    probabilities = dict(zip(EMOTIONS, line.emotion.T, strict=True)) | {"female": female}
+    probabilities: dict[str, np.ndarray] = {}
+    if line.emotion is not None:
+        probabilities |= zip(line.emotions, line.emotion.T, strict=True)
+    if line.gender is not None:
+        probabilities["female"] = line.gender[:, GENDERS.index("female")]
     rows = [
         _row(name, _shades(spans, p, seconds), f"{name} over time, at most {p.max():.0%}")
         for name, p in probabilities.items()
     ]
-    young, old = line.age.min(), line.age.max()
-    ages = f"age over time, {young:.0f} to {old:.0f} years"
-    rows.append(_row(f"age {young:.0f}-{old:.0f}", _steps(spans, line.age, seconds), ages))
+    if line.age is not None:
+        young, old = line.age.min(), line.age.max()
+        ages = f"age over time, {young:.0f} to {old:.0f} years"
+        rows.append(_row(f"age {young:.0f}-{old:.0f}", _steps(spans, line.age, seconds), ages))
     return (
         "<h4>Over time</h4><p class='persona-faint'>The stronger the colour, the more "
         "probable; empty where nobody speaks. Age is drawn from its lowest to its highest "
@@ -180,9 +188,9 @@ def _timeline(predicted: Prediction) -> str:
 
 def _row(name: str, drawn: str, words: str) -> str:
     return (
-        f"<tr><th scope='row'>{name}</th><td class='persona-time'>"
+        f"<tr><th scope='row'>{escape(name)}</th><td class='persona-time'>"
         "<svg viewBox='0 0 1000 10' height='16' preserveAspectRatio='none' role='img' "
-        f"aria-label='{words}'><rect width='1000' height='10' fill='var(--track)'/>"
+        f"aria-label='{escape(words)}'><rect width='1000' height='10' fill='var(--track)'/>"
         f"{drawn}</svg></td></tr>"
     )
 

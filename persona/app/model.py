@@ -15,6 +15,7 @@ from persona import store
 from persona.app import card as cards
 from persona.app.card import CARD, HEADS, WEIGHTS
 from persona.errors import ModelError, PersonaError
+from persona.labels import EMOTIONS
 from persona.representations import hub
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class Model:
         weights = self._trainable()
         described = dict(self.card["network"])
         count = described.pop("networks")
+        described["emotions"] = len(cards.tasks(self.card).get("emotion", EMOTIONS))
         try:
             ensemble = Ensemble([Network(**described) for _ in range(count)])
             ensemble.load_state_dict(load_tensors(weights))

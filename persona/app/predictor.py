@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from persona import audio, representations, speech
+from persona.app import card as cards
 from persona.app import model as models
 from persona.app.heads import Answers, Heads
 from persona.app.model import Model
 from persona.errors import ModelError, PersonaError
-from persona.labels import EMOTIONS, GENDERS
+from persona.labels import EMOTIONS, GENDERS, TASKS
 
 BLOCK = 10.0
 """Seconds of audio that are read at once."""
@@ -48,22 +49,26 @@ class Timeline:
 
     starts, ends : of a window's first and last speech, seconds of the recording, shape (n,).
     weights : seconds of speech that each adds to those before, shape (n,).
-    emotion : probabilities, shape (n, 6), in the order of `labels.EMOTIONS`.
+    emotion : probabilities, shape (n, C), in the order of `emotions`.
     gender : probabilities, shape (n, 2), in the order of `labels.GENDERS`.
     age : years, shape (n,).
+    emotions : names of the C classes.
+
+    What the model was not trained to answer is None.
     """
 
     starts: np.ndarray
     ends: np.ndarray
     weights: np.ndarray
-    emotion: np.ndarray
-    gender: np.ndarray
-    age: np.ndarray
+    emotion: np.ndarray | None
+    gender: np.ndarray | None
+    age: np.ndarray | None
+    emotions: tuple[str, ...] = EMOTIONS
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What was predicted of one recording.
+    """What was predicted of one recording; None, what the model was not trained to answer.
 
     emotion, gender : probability of each class; they sum to 1. `emotion` is None where none of
         its probabilities is as high as the caller asked.
@@ -84,17 +89,17 @@ class Prediction:
     """
 
     emotion: dict[str, float] | None
-    gender: dict[str, float]
-    age: float
-    age_low: float
-    age_high: float
+    gender: dict[str, float] | None
+    age: float | None
+    age_low: float | None
+    age_high: float | None
     seconds: float
     speech_seconds: float
     speech: np.ndarray
     notes: tuple[str, ...]
     timeline: Timeline
     quality: RecordingQuality
-    trust: float
+    trust: float | None
     envelope: np.ndarray
 
     def spans(self) -> list[tuple[float, float, int]]:
@@ -112,18 +117,17 @@ class Prediction:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, strings, lists and dicts, for JSON; all but the envelope."""
+        line = self.timeline
         windows = [
             {
-                "start": float(start),
-                "end": float(end),
-                "speech_seconds": float(weight),
-                "emotion": _named(EMOTIONS, emotion),
-                "gender": _named(GENDERS, gender),
-                "age": float(age),
+                "start": float(line.starts[i]),
+                "end": float(line.ends[i]),
+                "speech_seconds": float(line.weights[i]),
+                "emotion": None if line.emotion is None else _named(line.emotions, line.emotion[i]),
+                "gender": None if line.gender is None else _named(GENDERS, line.gender[i]),
+                "age": None if line.age is None else float(line.age[i]),
             }
-            for start, end, weight, emotion, gender, age in zip(
-                *vars(self.timeline).values(), strict=True
-            )
+            for i in range(len(line.starts))
         ]
         shown = {
             **vars(self),
@@ -151,6 +155,12 @@ class Predictor:
     model: Model
     """The model itself, to be saved, shared or trained further."""
 
+    heads: Heads
+    """The graph that answers to embeddings."""
+
+    emotions: tuple[str, ...]
+    """Classes of emotion that the heads tell apart."""
+
     def __init__(self, model: Model) -> None:
         """Raises what `load` raises, but for a model that is not there."""
         self.model, self.card = model, model.card
@@ -159,7 +169,9 @@ class Predictor:
                 "The model was trained with another detection of speech than this version has: "
                 "make it again with `persona train`."
             )
-        self._heads = Heads(model.heads)
+        self._tasks = cards.tasks(self.card)
+        self.emotions = tuple(self._tasks.get("emotion", EMOTIONS))
+        self.heads = Heads(model.heads, len(self.emotions))
         try:
             self._representations = [
                 representations.restore(provenance) for provenance in self.card["representations"]
@@ -170,10 +182,10 @@ class Predictor:
                 "model again."
             ) from error
         size = sum(r.dimension for r in self._representations)
-        if size != self._heads.dimension:
+        if size != self.heads.dimension:
             raise ModelError(
                 f"The model's representations give {size} numbers, its heads take "
-                f"{self._heads.dimension}: get the model again."
+                f"{self.heads.dimension}: get the model again."
             )
 
     @classmethod
@@ -258,7 +270,7 @@ class Predictor:
 
     def _answer(self, waveforms: list[np.ndarray]) -> Answers:
         vectors = np.hstack([r.embed(waveforms) for r in self._representations])
-        return self._heads.run(np.ascontiguousarray(vectors, np.float32))
+        return self.heads.run(np.ascontiguousarray(vectors, np.float32))
 
     def _summary(
         self,
@@ -278,21 +290,28 @@ class Predictor:
         quality = RecordingQuality(**asdict(found.quality), distance_percentile=percentile)
         if percentile > FAR:
             notes = (*notes, f"farther from the training voices than {FAR} % of unseen speakers")
-        trust = float(emotion.max())
-        if unsure := trust < at_least:
+        told = [task in self._tasks for task in TASKS]
+        trust = float(emotion.max()) if told[0] else None
+        if unsure := trust is not None and trust < at_least:
             notes = (*notes, f"no emotion has a probability of {100 * at_least:g} % or more")
-        low, high = age_limits(self.card["age_interval"], float(age), quality.seconds)
+        low = high = None
+        if told[2]:
+            low, high = age_limits(self.card["age_interval"], float(age), quality.seconds)
+        emotions, genders, ages = (
+            part if task in self._tasks else None
+            for task, part in zip(TASKS, answers[:3], strict=True)
+        )
         return Prediction(
-            emotion=None if unsure else _named(EMOTIONS, emotion),
-            gender=_named(GENDERS, gender),
-            age=float(age),
+            emotion=_named(self.emotions, emotion) if told[0] and not unsure else None,
+            gender=_named(GENDERS, gender) if told[1] else None,
+            age=float(age) if told[2] else None,
             age_low=low,
             age_high=high,
             seconds=found.length,
             speech_seconds=quality.seconds,
             speech=found.segments,
             notes=notes,
-            timeline=Timeline(starts, ends, weights, *answers[:3]),
+            timeline=Timeline(starts, ends, weights, emotions, genders, ages, self.emotions),
             quality=quality,
             trust=trust,
             envelope=envelope,

@@ -26,11 +26,17 @@ from persona.labels import EMOTIONS, GENDERS
 STOPPED, CLOSED = 130, 141
 
 _QUALITY = ("level", "clipped", "snr", "bandwidth", "distance_percentile")
-COLUMNS = (
-    "file", "seconds", "speech_seconds", *EMOTIONS, *GENDERS, "age", "age_low", "age_high",
-    *_QUALITY, "trust", "notes", "error",
-)  # fmt: skip
-"""Of the CSV; numbers have 4 decimals."""
+
+
+def columns(emotions: Sequence[str] = EMOTIONS) -> tuple[str, ...]:
+    """Columns of the CSV for a model of these emotions; numbers have 4 decimals."""
+    return (
+        "file", "seconds", "speech_seconds", *emotions, *GENDERS, "age", "age_low", "age_high",
+        *_QUALITY, "trust", "notes", "error",
+    )  # fmt: skip
+
+
+COLUMNS = columns()
 
 Row = dict[str, Any]
 
@@ -66,17 +72,19 @@ def predict(
     found = walk.find(files)
     for sentence in found.left_out:
         _complain(sentence)
-    done = _resumed(Path(resume), form) if resume else set()
+    predictor = Predictor.load(model, revision=revision)
+    header = columns(predictor.emotions)
+    done = _resumed(Path(resume), form, header) if resume else set()
     printed = _cell if form == "csv" else str
     waiting = [name for name in found.files if printed(readable(name)) not in done]
     grids = textgrids.paths(textgrid, found.files) if textgrid else {}
-    answer = partial(Predictor.load(model, revision=revision).predict, at_least=at_least)
+    answer = partial(predictor.predict, at_least=at_least)
     rows = _rows(waiting, found.bad, answer, grids)
     try:
         if resume:
             with open(resume, "a", encoding="utf-8", newline="") as out:
-                return _print(rows, form, out, header=not out.tell())
-        return _print(rows, form, sys.stdout, header=True)
+                return _print(rows, form, out, header, begins=not out.tell())
+        return _print(rows, form, sys.stdout, header, begins=True)
     except BrokenPipeError:
         # Python would complain once more when it flushes on its way out.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -114,17 +122,20 @@ def _rows(
                 yield {"file": readable(name), "error": sentence}
 
 
-def _print(rows: Iterator[Row], form: str, out: TextIO, header: bool) -> int:
-    """Print rows and complain of bad ones; returns the exit code."""
+def _print(rows: Iterator[Row], form: str, out: TextIO, header: Sequence[str], begins: bool) -> int:
+    """Print rows and complain of bad ones; returns the exit code.
+
+    header : columns of a CSV; written where the output begins.
+    """
     line, whole = _LINES.get(form), _WHOLE.get(form)
     kept: list[Row] = []
     failed = stopped = False
-    if header and form == "csv":
-        _write(_csv(COLUMNS), out)
+    if begins and form == "csv":
+        _write(_csv(header), out)
     try:
         for row in rows:
             if line:
-                _write(line(row), out)
+                _write(line(row, header), out)
             else:
                 kept.append(row)
             if "error" in row:
@@ -137,9 +148,10 @@ def _print(rows: Iterator[Row], form: str, out: TextIO, header: bool) -> int:
     return STOPPED if stopped else int(failed)
 
 
-def csv_text(rows: Sequence[Row]) -> str:
-    """Rows as CSV: `COLUMNS`, then a line for each."""
-    return _csv(COLUMNS) + "".join(map(_csv_row, rows))
+def csv_text(rows: Sequence[Row], emotions: Sequence[str] = EMOTIONS) -> str:
+    """Rows as CSV: `columns`, then a line for each."""
+    header = columns(emotions)
+    return _csv(header) + "".join(_csv_row(row, header) for row in rows)
 
 
 def json_text(rows: Sequence[Row]) -> str:
@@ -147,7 +159,7 @@ def json_text(rows: Sequence[Row]) -> str:
     return json.dumps(rows, indent=1) + "\n"
 
 
-def _json_line(row: Row) -> str:
+def _json_line(row: Row, _: Sequence[str]) -> str:
     return json.dumps(row) + "\n"
 
 
@@ -157,10 +169,10 @@ def _csv(cells: Sequence[str]) -> str:
     return text.getvalue()
 
 
-def _csv_row(row: Row) -> str:
+def _csv_row(row: Row, header: Sequence[str]) -> str:
     parts = (row.get(part) or {} for part in ("quality", "emotion", "gender"))
     values = {**ChainMap(*parts), **row, "notes": "; ".join(row.get("notes", ()))}
-    return _csv([_cell(values.get(column)) for column in COLUMNS])
+    return _csv([_cell(values.get(column)) for column in header])
 
 
 def _cell(value: Any) -> str:
@@ -181,9 +193,9 @@ def _table(rows: list[Row]) -> str:
         (
             row["file"],
             f"{row['seconds']:.1f}",
-            highest(row["emotion"]),
-            highest(row["gender"]),
-            f"{row['age']:.0f} ({row['age_low']:.0f} to {row['age_high']:.0f})",
+            "" if row["trust"] is None else highest(row["emotion"]),
+            highest(row["gender"]) if row["gender"] else "",
+            "" if row["age"] is None else f"{row['age']:.0f} ({_interval(row)})",
             "; ".join(row["notes"]),
         )
         for row in answered
@@ -193,20 +205,24 @@ def _table(rows: list[Row]) -> str:
     return "".join(line.rstrip() + "\n" for line in padded)
 
 
-_LINES: dict[str, Callable[[Row], str]] = {"csv": _csv_row, "jsonl": _json_line}
+def _interval(row: Row) -> str:
+    return f"{row['age_low']:.0f} to {row['age_high']:.0f}"
+
+
+_LINES: dict[str, Callable[[Row, Sequence[str]], str]] = {"csv": _csv_row, "jsonl": _json_line}
 _WHOLE: dict[str, Callable[[list[Row]], str]] = {"json": json_text, "table": _table}
 FORMS = (*_LINES, *_WHOLE)
 
 
-def _resumed(file: Path, form: str) -> set[str]:
+def _resumed(file: Path, form: str, columns: Sequence[str]) -> set[str]:
     """Files that `file` answers, as they are printed; what failed or was cut off is taken out."""
     try:
         text = file.read_text(encoding="utf-8")
         lines = text[: text.rfind("\n") + 1].splitlines(keepends=True)
-        header = [_csv(COLUMNS)] if form == "csv" and lines else []
+        header = [_csv(columns)] if form == "csv" and lines else []
         if lines[: len(header)] != header:
             raise ValueError("other columns")
-        done = {line: _answered(line, form) for line in lines[len(header) :]}
+        done = {line: _answered(line, form, len(columns)) for line in lines[len(header) :]}
     except FileNotFoundError:
         return set()
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -219,13 +235,13 @@ def _resumed(file: Path, form: str) -> set[str]:
     return {name for name in done.values() if name}
 
 
-def _answered(line: str, form: str) -> str:
+def _answered(line: str, form: str, cells_wanted: int) -> str:
     """The file that a line of CSV or of JSON lines answers; empty where it holds an error."""
     if form == "jsonl":
         row = json.loads(line)
         return "" if "error" in row else row["file"]
     (cells,) = csv.reader([line])
-    return "" if len(cells) != len(COLUMNS) or cells[-1] else cells[0]
+    return "" if len(cells) != cells_wanted or cells[-1] else cells[0]
 
 
 def _write(text: str, out: TextIO) -> None:

@@ -4,6 +4,8 @@ Everything the card says of its answers comes from out-of-fold predictions: ever
 by networks that were trained as those that ship, but on other speakers.
 """
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,32 +13,20 @@ import numpy as np
 import pandas as pd
 
 from persona import calibration, corpora, evaluation, features, folds, speech, store
-from persona.app import voices
+from persona.app import limits, voices
 from persona.app.heads import write_heads
 from persona.app.model import Model
 from persona.app.predictor import Predictor
 from persona.calibration import AGE_BANDS, AGE_LEVEL, AgeInterval
-from persona.cross_validation import labelled_clips, load_embeddings, train_on_everything
+from persona.cross_validation import classes, labelled_clips, load_embeddings, train_on_everything
 from persona.errors import PersonaError
 from persona.experiment import Experiment, out_of_fold, run
-from persona.labels import EMOTIONS, GENDERS, TASKS
-from persona.predictions import PROBABILITIES
+from persona.labels import GENDERS, TASKS
+from persona.predictions import emotions
 
 if TYPE_CHECKING:
     from persona.network import Ensemble
 
-INTENDED = (
-    "Studying, teaching and demonstrating what a network hears in acted speech.",
-    "Comparing methods on CREMA-D, as a starting point for models of other voices.",
-)
-REFUSED = (
-    "Decisions about people: hiring, insurance, credit, policing, border control, schooling.",
-    "Watching or rating people at work or in class; inferring emotion there is unlawful in the EU.",
-    "Medical or psychological assessment, detection of lies, or any claim on what someone feels.",
-    "Telling who someone is, or what gender someone is: it hears which of two groups of actors a "
-    "voice resembles.",
-    "Checking whether someone is of age.",
-)
 LENGTHS = ((0.0, 2.0), (2.0, 3.0), (3.0, 1e9))
 """Seconds of clips by which the coverage of the age intervals is stated."""
 
@@ -46,6 +36,8 @@ def train(
     out: Path,
     *,
     jobs: int | None = None,
+    shared_speakers: bool = False,
+    notes: Sequence[str] = (),
 ) -> Predictor:
     """Cross-validate an experiment, train it on every clip, and save the model to `out`.
 
@@ -55,15 +47,24 @@ def train(
         folds are computed unless they were kept.
     out : folder of the model.
     jobs : processes, as of `experiment.run`.
+    shared_speakers : allow that speakers are tested who were trained on; the card says so.
+    notes : sentences on a corpus of one's own, for its card.
+
+    Tasks whose loss weighs nothing are no part of the model.
 
     Raises `PersonaError` for an experiment that cannot ship, or that lacks a feature table.
     """
     clips = labelled_clips(experiment, experiment.corpus)
-    _check(experiment, clips)
+    tasks = _tasks(experiment)
+    _check(experiment, clips, tasks, shared_speakers)
     run([experiment], "model", train=True, jobs=jobs)
     predicted = out_of_fold(experiment)
     own = predicted[predicted["corpus"] == experiment.corpus]
-    described, temperatures = describe(own, clips)
+    foreign = Path(experiment.corpus).suffix in corpora.Table.SUFFIXES
+    limit = limits.of_actors
+    if foreign or len(tasks) < len(TASKS):
+        limit = partial(limits.of_own, shared_speakers=shared_speakers, notes=notes)
+    described, temperatures = describe(own, clips, tasks, experiment.protocol, limit)
     ensemble = train_on_everything(experiment)
     embeddings, speakers = _training_voices(experiment)
     space = voices.fit(embeddings, speakers)
@@ -73,11 +74,15 @@ def train(
             "representations": _representations(experiment),
             "speech": speech.provenance(),
             "network": _network(ensemble),
-            "training": {**experiment.description(), "seed": 0},
+            "tasks": _classes(experiment, tasks),
+            "training": _training(experiment),
             "data": _data(experiment, clips),
             "distances": voices.unseen(embeddings, speakers, space).tolist(),
             "trust": None,
-            "uses": {"intended": list(INTENDED), "refused": list(REFUSED)},
+            "uses": {
+                "intended": list(limits.INTENDED_OWN if foreign else limits.INTENDED),
+                "refused": list(limits.REFUSED),
+            },
             "software": store.software("torch", "numpy", "onnx"),
             **described,
         },
@@ -88,19 +93,40 @@ def train(
     return Predictor.load(out)
 
 
-def _check(experiment: Experiment, clips: pd.DataFrame) -> None:
+def _tasks(experiment: Experiment) -> tuple[str, ...]:
+    """Tasks that the experiment's networks learn."""
+    weights = (experiment.candidates or (experiment.settings,))[0].weights
+    return tuple(task for task, weight in zip(TASKS, weights, strict=True) if weight)
+
+
+def _classes(experiment: Experiment, tasks: Sequence[str]) -> dict[str, list[str]]:
+    named = {"emotion": classes(experiment.corpus), "gender": GENDERS, "age": ()}
+    return {task: list(named[task]) for task in tasks}
+
+
+def _training(experiment: Experiment) -> dict[str, Any]:
+    """What was trained, without the folders in which one's own table and models lie."""
+    described = {**experiment.description(), "corpus": corpora.key(experiment.corpus), "seed": 0}
+    described.pop("start", None)
+    return described
+
+
+def _check(
+    experiment: Experiment, clips: pd.DataFrame, tasks: Sequence[str], shared_speakers: bool
+) -> None:
     settings = experiment.candidates or (experiment.settings,)
     problems = {
         "has an estimator in place of the network": experiment.estimator,
         "transforms embeddings": experiment.transform,
         "relabels clips": experiment.relabel,
         "uses a part of the clips": experiment.subset,
-        "knows the speakers that it tests": experiment.protocol != "speaker-disjoint",
+        "knows the speakers that it tests": experiment.protocol != "speaker-disjoint"
+        and not shared_speakers,
         "does not test its own corpus": experiment.corpus not in experiment.tests,
         "stops early, where no clip is left to stop on: set patience=0": any(
             one.patience for one in settings
         ),
-        **{f"has no clip whose {task} is known": clips[task].isna().all() for task in TASKS},
+        **{f"has no clip whose {task} is known": clips[task].isna().all() for task in tasks},
     }
     if problem := next((words for words, found in problems.items() if found), ""):
         raise PersonaError(f"This experiment cannot become a model, because it {problem}.")
@@ -154,7 +180,7 @@ def _data(experiment: Experiment, clips: pd.DataFrame) -> dict[str, Any]:
     return {
         "corpora": [_corpus(experiment.representation, name) for name in names],
         "speakers": int(clips["speaker"].nunique()),
-        "ages": [int(clips["age"].min()), int(clips["age"].max())],
+        "ages": [int(clips["age"].min()), int(clips["age"].max())] if clips["age"].any() else [],
     }
 
 
@@ -162,7 +188,7 @@ def _corpus(representation: str, name: str) -> dict[str, Any]:
     corpus = corpora.load(name)
     made_from = features.read(representation.split("+")[0], name).provenance["corpus"]
     return {
-        "name": name,
+        "name": corpora.key(name),
         "title": corpus.title,
         "licence": corpus.licence,
         "citation": corpus.citation,
@@ -173,55 +199,69 @@ def _corpus(representation: str, name: str) -> dict[str, Any]:
 
 
 def describe(
-    predicted: pd.DataFrame, clips: pd.DataFrame
+    predicted: pd.DataFrame,
+    clips: pd.DataFrame,
+    tasks: Sequence[str] = TASKS,
+    protocol: str = "speaker-disjoint",
+    limit: Callable[..., list[str]] = limits.of_actors,
 ) -> tuple[dict[str, Any], tuple[float, float]]:
     """The parts of a card that follow from out-of-fold predictions, and the two temperatures.
 
     predicted : columns of `predictions.COLUMNS`, for one seed or several; metrics are averaged
         over seeds, calibration and intervals come from the first.
+    tasks : those that were learnt. protocol : of `folds`. limit : of `limits`.
     """
     first = predicted[predicted["seed"] == predicted["seed"].min()]
-    rows = first.merge(clips, on="clip", suffixes=("_predicted", ""))
-    calibrated, temperatures = _calibration(rows)
-    interval = _age_interval(rows)
-    ignorant = evaluation.constant(clips, "speaker-disjoint", sorted(predicted["seed"].unique()))
+    known = ["clip", *corpora.LABELS]
+    if "seconds" in clips and pd.api.types.is_numeric_dtype(clips["seconds"]):
+        known.append("seconds")  # of a CSV of one's own it is text
+    rows = first.merge(clips[known], on="clip", suffixes=("_predicted", ""))
+    calibrated, temperatures = _calibration(rows, emotions(predicted), tasks)
+    interval = _age_interval(rows) if "age" in tasks else {}
+    ignorant = evaluation.constant(clips, protocol, sorted(predicted["seed"].unique()))
     constant = evaluation.evaluate(ignorant, clips)["value"]
     gain = evaluation.difference(
         evaluation.sums(predicted, clips), evaluation.sums(ignorant, clips)
     )
-    metrics = _metrics(predicted, clips)
+    metrics = scores(predicted, clips, tasks)
     described = {
         "evaluation": {
-            "protocol": f"speaker-disjoint, {folds.FOLDS} folds, seeds averaged; out-of-fold "
+            "protocol": f"{protocol}, {folds.FOLDS} folds, seeds averaged; out-of-fold "
             "predictions of networks trained as those that ship; 95 % bootstrap intervals over "
             "speakers",
             "metrics": metrics,
             "groups": {
-                name: {"speakers": int(group["speaker"].nunique()), **_metrics(predicted, group)}
-                for name, group in _groups(clips)
+                name: {
+                    "speakers": int(group["speaker"].nunique()),
+                    **scores(predicted, group, tasks),
+                }
+                for name, group in groups_of(clips)
             },
-            "constant": {name: _rounded(value) for name, value in constant.items()},
+            "constant": {name: rounded(constant[name]) for name in metrics},
         },
         "calibration": calibrated,
         "age_interval": interval,
-        "limits": _limits(metrics, constant["age_rmse"], gain, interval, clips),
+        "limits": limit(metrics, constant, gain, interval, clips),
     }
     return described, temperatures
 
 
-def _calibration(rows: pd.DataFrame) -> tuple[dict[str, Any], tuple[float, float]]:
+def _calibration(
+    rows: pd.DataFrame, names: Sequence[str], tasks: Sequence[str]
+) -> tuple[dict[str, Any], tuple[float, float]]:
     """Temperatures that ship, and the calibration error without and with such of other folds."""
     female = rows["p_female"].to_numpy()
     of_tasks = {
-        "emotion": (rows[PROBABILITIES].to_numpy(), EMOTIONS),
+        "emotion": (rows[[f"p_{name}" for name in names]].to_numpy(), names),
         "gender": (np.stack([female, 1 - female], axis=1), GENDERS),
     }
     found: dict[str, Any] = {
         "method": "temperature scaling (Guo et al. 2017) of averaged probabilities; errors are "
         "expected calibration errors, 10 bins, of clips whose temperature comes from other folds"
     }
-    for task, (probabilities, classes) in of_tasks.items():
-        labels = pd.Categorical(rows[task], classes).codes.astype(int)
+    for task in [task for task in of_tasks if task in tasks]:
+        probabilities, of_task = of_tasks[task]
+        labels = pd.Categorical(rows[task], list(of_task)).codes.astype(int)
         known = labels >= 0
         p, y = probabilities[known].astype(float), labels[known]
         speaker = np.unique(rows["speaker"][known], return_inverse=True)[1]
@@ -231,12 +271,13 @@ def _calibration(rows: pd.DataFrame) -> tuple[dict[str, Any], tuple[float, float
             "error_before": _calibration_error(p, y, speaker),
             "error_after": _calibration_error(calibration.tempered(p, held_out), y, speaker),
         }
-    return found, (found["emotion"]["temperature"], found["gender"]["temperature"])
+    emotion, gender = (found.get(task, {}).get("temperature", 1.0) for task in of_tasks)
+    return found, (emotion, gender)
 
 
 def _calibration_error(p: np.ndarray, labels: np.ndarray, speaker: np.ndarray) -> float:
     counts = calibration.binned(p, labels, speaker)
-    return _rounded(calibration.expected_error(counts, np.ones((1, len(counts))))[0])
+    return rounded(calibration.expected_error(counts, np.ones((1, len(counts))))[0])
 
 
 def _age_interval(rows: pd.DataFrame) -> dict[str, Any]:
@@ -245,7 +286,7 @@ def _age_interval(rows: pd.DataFrame) -> dict[str, Any]:
     speakers, fold = rows["speaker"].to_numpy(), rows["fold"].to_numpy()
     fitted = AgeInterval.fit(predicted, true, speakers)
     inside = calibration.inside_held_out(predicted, true, speakers, fold)
-    groups = _groups(rows)
+    groups = groups_of(rows)
     if "seconds" in rows:
         groups += [
             (f"clips of {low:.0f} s to {'more' if high > 1e6 else f'{high:.0f} s'}", some)
@@ -258,25 +299,25 @@ def _age_interval(rows: pd.DataFrame) -> dict[str, Any]:
         "age bands and speakers weighing alike, scaled to hold in each band (calibration.py); "
         "coverage is of speakers whom it was not fit on; below 1 s of speech it is wider",
         "ages": fitted.ages.tolist(),
-        "below": [_rounded(value) for value in fitted.below],
-        "above": [_rounded(value) for value in fitted.above],
+        "below": [rounded(value) for value in fitted.below],
+        "above": [rounded(value) for value in fitted.above],
         "coverage": {
-            "everyone": _coverage(inside, speakers),
-            **{name: _coverage(inside[some.index], speakers[some.index]) for name, some in groups},
+            "everyone": coverage(inside, speakers),
+            **{name: coverage(inside[some.index], speakers[some.index]) for name, some in groups},
         },
     }
 
 
-def _coverage(inside: np.ndarray, speakers: np.ndarray) -> dict[str, float]:
+def coverage(inside: np.ndarray, speakers: np.ndarray) -> dict[str, float]:
     """Share of clips inside, speakers counting alike, and its 95 % bootstrap over speakers."""
     each = pd.Series(inside).groupby(speakers).mean().to_numpy()
     weights = evaluation.resample(len(each))
     low, high = np.quantile(weights @ each / weights.sum(axis=1), [0.025, 0.975])
     shares = {"value": each.mean(), "low": low, "high": high}
-    return {"speakers": len(each), **{name: _rounded(share) for name, share in shares.items()}}
+    return {"speakers": len(each), **{name: rounded(share) for name, share in shares.items()}}
 
 
-def _groups(clips: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+def groups_of(clips: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     groups = [(gender, clips[clips["gender"] == gender]) for gender in GENDERS]
     for low, high in AGE_BANDS:
         name = f"aged {low} or over" if high == AGE_BANDS[-1][1] else f"aged {low} to {high}"
@@ -285,39 +326,16 @@ def _groups(clips: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return [(name, group) for name, group in groups if len(group)]
 
 
-def _metrics(predicted: pd.DataFrame, clips: pd.DataFrame) -> dict[str, dict[str, float]]:
+def scores(
+    predicted: pd.DataFrame, clips: pd.DataFrame, tasks: Sequence[str]
+) -> dict[str, dict[str, float]]:
     scored = evaluation.evaluate(predicted[predicted["clip"].isin(clips["clip"])], clips)
     return {
-        metric: {bound: _rounded(scored[bound][metric]) for bound in ("value", "low", "high")}
+        metric: {bound: rounded(scored[bound][metric]) for bound in ("value", "low", "high")}
         for metric in evaluation.METRICS
+        if metric.split("_")[0] in tasks and np.isfinite(scored.loc[metric]).all()
     }
 
 
-def _limits(
-    metrics: dict[str, dict[str, float]],
-    constant: float,
-    gain: pd.DataFrame,
-    interval: dict[str, Any],
-    clips: pd.DataFrame,
-) -> list[str]:
-    age, coverage = metrics["age_rmse"], interval["coverage"]
-    worst = min(coverage, key=lambda name: coverage[name]["value"])
-    worth = "better than" if gain["high"]["age_rmse"] < 0 else "no better than"
-    return [
-        f"Emotions are acted: {clips['speaker'].nunique()} actors say sentences that were given "
-        "to them.",
-        f"Of six emotions it names the one an unseen actor played in "
-        f"{metrics['emotion_accuracy']['value']:.0%} of clips.",
-        f"Age is {worth} saying the mean age to everyone: the error is {age['value']:.1f} years "
-        f"(RMSE) against {constant:.1f}.",
-        f"The age interval holds for {coverage['everyone']['value']:.0%} of clips overall, but "
-        f"for {coverage[worst]['value']:.0%} of those of {worst}.",
-        f"The actors were {clips['age'].min():.0f} to {clips['age'].max():.0f} years old; "
-        "children and older people were not among them.",
-        "Gender is the binary sex that the actors stated; people outside of it were not asked.",
-        "Probabilities and age intervals were measured on acted clips; elsewhere they mean less.",
-    ]
-
-
-def _rounded(value: float) -> float:
+def rounded(value: float) -> float:
     return round(float(value), 4)

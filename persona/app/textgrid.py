@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from persona.app.predictor import Prediction
-from persona.labels import EMOTIONS, GENDERS
+from persona.labels import GENDERS
 
 Interval = tuple[float, float, str]
 
@@ -26,16 +26,17 @@ def paths(folder: str | os.PathLike[str], files: Sequence[str]) -> dict[str, Pat
 
 def text(predicted: Prediction) -> str:
     """Tiers emotion, gender, age and speech, empty where nobody speaks; that of an emotion which
-    is not named is empty.
+    is not named, or of what the model does not answer, is empty.
     """
     line, spans = predicted.timeline, predicted.spans()
-    named = spans if predicted.emotion else []
-    tiers: dict[str, list[Interval]] = {
-        "emotion": [(a, b, EMOTIONS[line.emotion[i].argmax()]) for a, b, i in named],
-        "gender": [(a, b, GENDERS[line.gender[i].argmax()]) for a, b, i in spans],
-        "age": [(a, b, f"{line.age[i]:.0f}") for a, b, i in spans],
-        "speech": [(a, b, "speech") for a, b in predicted.speech.tolist()],
-    }
+    tiers: dict[str, list[Interval]] = {"emotion": [], "gender": [], "age": []}
+    if line.emotion is not None and predicted.emotion:
+        tiers["emotion"] = [(a, b, line.emotions[line.emotion[i].argmax()]) for a, b, i in spans]
+    if line.gender is not None:
+        tiers["gender"] = [(a, b, GENDERS[line.gender[i].argmax()]) for a, b, i in spans]
+    if line.age is not None:
+        tiers["age"] = [(a, b, f"{line.age[i]:.0f}") for a, b, i in spans]
+    tiers["speech"] = [(a, b, "speech") for a, b in predicted.speech.tolist()]
     end = predicted.seconds
     lines = [
         'File type = "ooTextFile"',
@@ -62,11 +63,12 @@ def _tier(number: int, name: str, intervals: list[Interval], end: float) -> list
         f"        intervals: size = {len(intervals)}",
     ]
     for place, (start, until, label) in enumerate(intervals, start=1):
+        doubled = label.replace('"', '""')  # as Praat writes a quotation mark
         lines += [
             f"        intervals [{place}]:",
             f"            xmin = {start!r}",
             f"            xmax = {until!r}",
-            f'            text = "{label}"',
+            f'            text = "{doubled}"',
         ]
     return lines
 

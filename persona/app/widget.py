@@ -13,6 +13,7 @@ from persona import audio, store
 from persona.app import html, printing
 from persona.app.predictor import Predictor
 from persona.errors import PersonaError
+from persona.labels import EMOTIONS
 
 _STATIC = Path(__file__).resolve().parent / "static"
 
@@ -74,6 +75,7 @@ class App(ipywidgets.VBox):
 
     def __init__(self, predictor: Predictor | None = None, at_least: float = 0.0) -> None:
         self._predictor, self._at_least = predictor, at_least
+        self._emotions = predictor.emotions if predictor else EMOTIONS
         self._shown: list[str] = []
         self._rows: list[printing.Row] = []
         self.intake = Intake()
@@ -148,4 +150,6 @@ class App(ipywidgets.VBox):
         self._shown, self._rows = [answer, *self._shown][:KEPT], self._rows[-KEPT:]
         self.results.value = "".join(self._shown)
         rows = self._rows
-        self.saved.value = html.downloads(printing.csv_text(rows), printing.json_text(rows))
+        self.saved.value = html.downloads(
+            printing.csv_text(rows, self._emotions), printing.json_text(rows)
+        )

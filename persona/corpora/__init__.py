@@ -12,7 +12,7 @@ from persona.corpora.crema_d_audio import fetch, import_copy, locate
 from persona.corpora.degraded import Degraded, within
 from persona.corpora.emodb import EmoDB
 from persona.corpora.speechocean import Speechocean
-from persona.corpora.table import Table
+from persona.corpora.table import Table, key
 from persona.errors import CorpusError
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "audio_folder",
     "fetch",
     "import_copy",
+    "key",
     "load",
     "locate",
     "oddities",

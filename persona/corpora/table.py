@@ -1,5 +1,6 @@
 """A corpus of one's own: a CSV or Parquet file that names audio files and who speaks in them."""
 
+import hashlib
 import math
 import os
 from pathlib import Path
@@ -18,9 +19,10 @@ OLDEST = 130
 class Table(Corpus):
     """Clips listed in a table.
 
+    folder : of the files, by default the table's own.
     path : CSV (commas, UTF-8, its first line names the columns) or Parquet with the columns
 
-        - file : audio file, relative to the table; it is also the clip's name
+        - file : audio file, relative to the folder; it is also the clip's name
         - speaker : any name; equal names are one person
         - emotion : any classes, kept as they are; gender : female or male; age : years.
           Each may be absent, or empty where it is not known.
@@ -32,20 +34,32 @@ class Table(Corpus):
 
     SUFFIXES: ClassVar[tuple[str, ...]] = (".csv", ".parquet")
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, folder: Path | str | None = None) -> None:
         self.path = Path(path)
-        self.name, self.title = self.path.stem, self.path.name
+        self.folder = self.path.parent if folder is None else Path(folder)
+        self.name, self.title = key(self.path), self.path.name
         self._table = _checked(_read(self.path), self.path)
 
     def clips(self) -> "DataFrame":
         return self._table.copy()
 
     def file(self, clip: str) -> Path:
-        if (file := self.path.parent / clip).is_file():
+        if (file := self.folder / clip).is_file():
             return file
         raise CorpusError(
             f"{file}, which {self.path} names, is missing: put it there, or remove its row."
         )
+
+
+def key(corpus: Path | str) -> str:
+    """What files that belong to a corpus are called by: its name, or that of its table and a hash
+    of where the table lies.
+    """
+    path = Path(corpus)
+    if path.suffix not in Table.SUFFIXES:
+        return str(corpus)
+    where = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()
+    return f"{path.stem}-{where[:8]}"
 
 
 def _read(path: Path) -> "DataFrame":
@@ -76,6 +90,12 @@ def _checked(table: "DataFrame", path: Path) -> "DataFrame":
             )
     if "clip" in table:
         raise CorpusError(f"{path} has a column 'clip', which is made of 'file': rename it.")
+    for taken in ("original", "audible", "condition"):
+        if taken in table:
+            raise CorpusError(
+                f"{path} has a column {taken!r}, which only tables of degraded copies have: "
+                "rename it."
+            )
     if table.empty:
         raise CorpusError(f"{path} lists no clips: add a row for each audio file.")
     rows: list[dict[str, Any]] = []

@@ -13,7 +13,7 @@ import torch
 
 from persona import training
 from persona.folds import Split
-from persona.labels import EMOTIONS, GENDERS
+from persona.labels import GENDERS, emotion_classes
 from persona.losses import Targets
 from persona.network import Predicted, Standardisation
 from persona.training import Settings
@@ -29,9 +29,10 @@ def scaled(embeddings: np.ndarray, split: Split) -> tuple[np.ndarray, np.ndarray
 
 def recorded(clips: pd.DataFrame, speakers: np.ndarray) -> Predicted:
     """Gender and age on record of these speakers, shape (n,); every emotion alike."""
+    classes = len(emotion_classes(clips["emotion"]))
     people = clips.drop_duplicates("speaker").set_index("speaker").loc[speakers]
     return Predicted(
-        torch.full((len(people), len(EMOTIONS)), 1 / len(EMOTIONS)),
+        torch.full((len(people), classes), 1 / classes),
         _certain(people["gender"].to_numpy(), GENDERS),
         torch.tensor(people["age"].to_numpy(np.float32)),
     )
@@ -82,7 +83,7 @@ def _three(
     labels = clips.iloc[split.train]
     emotion, gender = (
         _certain(classifier().fit(known, labels[task]).predict(tested), classes)
-        for task, classes in (("emotion", EMOTIONS), ("gender", GENDERS))
+        for task, classes in (("emotion", emotion_classes(clips["emotion"])), ("gender", GENDERS))
     )
     mean, deviation = labels["age"].mean(), labels["age"].std(ddof=0)
     ages = regressor().fit(known, (labels["age"] - mean) / deviation).predict(tested)

@@ -1,0 +1,173 @@
+"""A model of one's own recordings: any emotions, any tasks, speakers kept apart."""
+
+import json
+from functools import partial
+
+import pytest
+import torch
+import toys
+from made_voices import CLASSES, table
+from toy_model import CLIP
+
+from persona import cli, corpora, features
+from persona.app import evaluate, own
+from persona.app.card import WEIGHTS
+from persona.app.predictor import Predictor
+from persona.errors import CorpusError, PersonaError
+from persona.labels import EMOTIONS, emotion_classes
+from persona.training import Settings
+
+SETTINGS = Settings(epochs=2, patience=0, hidden=(8,), schedule="one-cycle")
+
+
+@pytest.fixture(autouse=True)
+def build(tmp_path, monkeypatch):
+    monkeypatch.setenv("PERSONA_BUILD", str(tmp_path / "build"))
+    toys.forget()
+    yield
+    toys.forget()
+
+
+def train(path: str, out, **options) -> Predictor:
+    return own.train(path, out, SETTINGS, representation=["toy"], jobs=1, **options)
+
+
+def test_emotion_classes_are_those_of_the_labels():
+    assert emotion_classes(["b", None, "a", float("nan"), "b"]) == ("a", "b")
+    assert emotion_classes([None]) == EMOTIONS
+
+
+def test_two_tables_of_one_name_have_two_feature_tables(tmp_path):
+    first, second = (tmp_path / part / "mine.csv" for part in "ab")
+    assert corpora.key(first) != corpora.key(second)
+    assert corpora.key(first).startswith("mine-") and corpora.key("crema-d") == "crema-d"
+
+
+class TestTraining:
+    def test_makes_a_model_of_other_emotions_from_files_alone(self, tmp_path):
+        path = table(tmp_path / "audio")
+        predictor = train(path, tmp_path / "model")
+        card = predictor.card
+        assert card["tasks"] == {"emotion": list(CLASSES), "gender": ["female", "male"], "age": []}
+        assert card["evaluation"]["protocol"].startswith("speaker-disjoint")
+        metrics, constant = (card["evaluation"][key] for key in ("metrics", "constant"))
+        assert set(metrics) == set(constant) >= {"emotion_uar", "gender_uar", "age_rmse"}
+        assert card["data"]["speakers"] == 6 and card["age_interval"]["level"] == 0.8
+        assert str(tmp_path) not in json.dumps(card), "a card is shared: it names no folder"
+        answer = predictor.predict(CLIP)
+        assert tuple(answer.emotion) == CLASSES
+        assert sum(answer.emotion.values()) == pytest.approx(1)
+        again = Predictor.load(tmp_path / "model").model.networks()
+        assert again.networks[0].emotion.out_features == 3
+
+    def test_does_not_extract_twice(self, tmp_path, monkeypatch):
+        path = table(tmp_path / "audio")
+        train(path, tmp_path / "model")
+        monkeypatch.setattr(features, "extract", lambda *_, **__: pytest.fail("extracted again"))
+        train(path, tmp_path / "model")
+
+    def test_leaves_out_what_has_no_labels(self, tmp_path, capsys):
+        path = table(tmp_path / "audio", gender=False, age=False)
+        predictor = train(path, tmp_path / "model")
+        card = predictor.card
+        assert list(card["tasks"]) == ["emotion"] and card["age_interval"] == {}
+        assert all(name.startswith("emotion") for name in card["evaluation"]["metrics"])
+        assert "It does not answer age: no clip has a label." in card["limits"]
+        answer = predictor.predict(CLIP)
+        assert answer.gender is answer.age is answer.age_low is None
+        assert answer.to_dict()["timeline"][0]["gender"] is None
+        for form in ([], ["--csv"], ["--json"]):
+            words = ["predict", str(CLIP), "--model", str(tmp_path / "model")]
+            assert cli.main([*words, *form, "--textgrid", str(tmp_path)]) == 0
+        out = capsys.readouterr().out
+        assert "file,seconds,speech_seconds,bored,irate,warm,female" in out
+
+    def test_answers_age_alone(self, tmp_path):
+        path = table(tmp_path / "audio", emotions=None, gender=False)
+        predictor = train(path, tmp_path / "model")
+        answer = predictor.predict(CLIP, at_least=0.9)
+        assert list(predictor.card["tasks"]) == ["age"]
+        assert answer.emotion is answer.trust is None and answer.age > 0
+
+    def test_of_too_few_speakers_is_refused_or_said_on_the_card(self, tmp_path):
+        path = table(tmp_path / "audio", speakers=3)
+        with pytest.raises(CorpusError, match=r"3 speakers: .* takes 5 or more"):
+            train(path, tmp_path / "model")
+        card = train(path, tmp_path / "model", shared_speakers=True).card
+        assert card["evaluation"]["protocol"].startswith("random-clip")
+        assert any("say nothing of a new voice" in line for line in card["limits"])
+
+    def test_of_missing_audio_is_refused_before_anything_is_done(self, tmp_path):
+        path = table(tmp_path / "audio")
+        (tmp_path / "audio" / "0-0.wav").unlink()
+        with pytest.raises(CorpusError, match=r"1 clip missing .0-0.wav.*persona corpus check"):
+            train(path, tmp_path / "model")
+
+    def test_goes_on_from_a_model_of_other_emotions(self, tmp_path):
+        first = train(table(tmp_path / "audio"), tmp_path / "model")
+        path = table(tmp_path / "other", each=5, emotions=("warm", "new", "irate"))
+        further = partial(
+            own.continued, model=str(tmp_path / "model"), sha256=first.card["sha256"][WEIGHTS]
+        )
+        (before,), (after,) = first.model.networks().networks, further(("irate", "new", "warm"))
+        assert torch.equal(after.emotion.weight[[0, 2]], before.emotion.weight[[1, 2]])
+        assert not after.emotion.weight[1].any()
+        card = train(path, tmp_path / "second", start=str(tmp_path / "model")).card
+        assert card["tasks"]["emotion"] == ["irate", "new", "warm"]
+        assert any("went on from those of the model model" in line for line in card["limits"])
+        assert str(tmp_path) not in json.dumps(card)
+        with pytest.raises(CorpusError, match="trained on these very recordings"):
+            train(str(tmp_path / "audio" / "mine.csv"), tmp_path, start=str(tmp_path / "model"))
+
+    def test_of_an_emotion_called_like_a_column_of_answers_is_refused(self, tmp_path):
+        path = table(tmp_path / "audio", emotions=("age", "irate", "warm"))
+        with pytest.raises(CorpusError, match="An emotion is called 'age'"):
+            train(path, tmp_path / "model")
+
+    def test_of_labels_that_teach_nothing_is_refused(self, tmp_path):
+        path = table(tmp_path / "audio", emotions=None, gender=False, age=False)
+        with pytest.raises(CorpusError, match="nothing to learn"):
+            train(path, tmp_path / "model")
+
+
+class TestEvaluation:
+    @pytest.fixture
+    def predictor(self, tmp_path) -> Predictor:
+        return train(table(tmp_path / "audio"), tmp_path / "model")
+
+    def test_of_another_corpus_states_the_labels_map_and_the_constant(self, predictor, tmp_path):
+        other = table(tmp_path / "other", speakers=3, emotions=("irate", "fed up", "odd"))
+        report = evaluate.evaluate(
+            predictor, corpora.load(other), {"fed up": "bored", "odd": None}, jobs=1
+        )
+        assert report["map"] == {"fed up": "bored", "odd": None} and report["left_out"] == {
+            "odd": 6
+        }
+        assert report["speakers"] == 3 and not report["trained_on_it"]
+        assert report["constant"]["emotion_uar"] == pytest.approx(0.5)
+        assert 0 <= report["age_interval"]["value"] <= 1
+        text = "\n".join(evaluate.lines(report))
+        assert "fed up as bored, odd as left out; left out of emotion: odd (6)" in text
+
+    def test_agrees_with_what_the_model_answers(self, predictor, tmp_path):
+        """By the road of training, the heads' answers are those to the table's embeddings."""
+        corpus = corpora.load(tmp_path / "audio" / "mine.csv")
+        rows = evaluate.predict(predictor, corpus, jobs=1)
+        x = features.read("toy", str(corpus.path)).at(rows["clip"])
+        assert rows["age"].to_numpy() == pytest.approx(predictor.heads.run(x).age, abs=1e-4)
+        assert evaluate.evaluate(predictor, corpus, jobs=1)["trained_on_it"]
+
+    @pytest.mark.parametrize(
+        ("mapping", "words"),
+        [({"odd": "warm"}, "no clip is labelled"), ({"irate": "furious"}, "no class of the model")],
+    )
+    def test_by_a_map_that_does_not_fit_is_refused(self, predictor, tmp_path, mapping, words):
+        corpus = corpora.load(tmp_path / "audio" / "mine.csv")
+        with pytest.raises(PersonaError, match=words):
+            evaluate.evaluate(predictor, corpus, mapping)
+
+    @pytest.mark.parametrize("text", ["[1]", "{", '{"a": 1}'])
+    def test_by_a_file_that_is_no_map_is_one_sentence(self, tmp_path, text):
+        (tmp_path / "map.json").write_text(text)
+        with pytest.raises(PersonaError, match="map"):
+            evaluate.read_map(tmp_path / "map.json")
