@@ -1,5 +1,27 @@
 """Fixtures that several test modules share."""
 
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
 from hub_server import hub, loaded, nothing_cached, published
 
 __all__ = ["hub", "loaded", "nothing_cached", "published"]
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory) -> Path:
+    """The book's pages, made from the notebooks as they are committed."""
+    source = tmp_path_factory.mktemp("book")
+    shutil.copytree(ROOT / "book", source, dirs_exist_ok=True)
+    shutil.copytree(ROOT / "notebooks", source / "notebooks", ignore=shutil.ignore_patterns(".*"))
+    shutil.copy(ROOT / "_config.yml", source)
+    program = Path(sys.executable).with_name("jupyter-book")
+    command = [program, "build", "--warningiserror", "--keep-going", source]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return source / "_build" / "html"

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 CLOSING = "**In short:** "
 """How a chapter's finding begins."""
 
+WORDS_A_MINUTE = 200
+"""How fast a chapter is taken to be read."""
+
 _CHOICES = {
     "architectures": ("architecture", ARCHITECTURES),
     "protocols": ("protocol", PROTOCOLS),
@@ -137,6 +140,22 @@ def not_run(run: Sequence[str] | None = None) -> "Markdown":
             continue
         lines.append(f"- {shown(name)} was not run here: {helps}")
     return Markdown("\n".join(lines) or "Every representation was run here.")
+
+
+def contents() -> "Markdown":
+    """A table of the chapters: title, question, minutes to read its prose and code."""
+    from IPython.display import Markdown
+
+    lines = ["| chapter | question | minutes |", "| --- | --- | --: |"]
+    for file in sorted(Path(_notebook("00_persona")).parent.glob("[0-9][0-9]_*.ipynb"))[1:]:
+        notebook = json.loads(file.read_text(encoding="utf-8"))
+        cells = ["".join(cell["source"]) for cell in notebook["cells"]]
+        opening = cells[0]
+        title = opening.splitlines()[0].lstrip("# ")
+        question = opening.partition("**Question.** ")[2].split("\n\n")[0].replace("\n", " ")
+        minutes = sum(len(text.split()) for text in cells) / WORDS_A_MINUTE
+        lines.append(f"| [{title}]({file.stem}) | {question} | {minutes:.0f} |")
+    return Markdown("\n".join(lines))
 
 
 def rerun_box(notebook: str, values: Mapping[str, Any] | None = None) -> "Markdown":

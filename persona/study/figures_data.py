@@ -105,7 +105,7 @@ def maps(points: Mapping[str, np.ndarray], clips: pd.DataFrame) -> "Figure":
     for number, axis in enumerate(axes.flat):
         if number >= len(_COLUMNS):
             axis.set_title("")
-    legend(figure, list(axes[0, :2]), columns=8)
+    legend(figure, list(axes[0, :2]), columns=8, scale=2.5)
     return figure
 
 

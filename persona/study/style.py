@@ -56,8 +56,11 @@ def subplots(rows: int, columns: int, width: float, height: float) -> tuple["Fig
     return figure, axes
 
 
-def legend(figure: "Figure", axes: Sequence, columns: int = 4) -> None:
-    """One legend below the figure, each label once, taken from all of `axes`."""
+def legend(figure: "Figure", axes: Sequence, columns: int = 4, scale: float = 1) -> None:
+    """One legend below the figure, each label once, taken from all of `axes`.
+
+    scale : of the markers against those drawn.
+    """
     labelled: dict[str, Any] = {}
     for axis in axes:
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
@@ -65,5 +68,5 @@ def legend(figure: "Figure", axes: Sequence, columns: int = 4) -> None:
     if labelled:
         figure.legend(
             list(labelled.values()), list(labelled), loc="outside lower center",
-            ncols=columns, frameon=False,
+            ncols=columns, frameon=False, markerscale=scale,
         )  # fmt: skip

@@ -1,0 +1,32 @@
+// One switch a page for all code, remembered from page to page. The first page begins without code.
+document.addEventListener("DOMContentLoaded", () => {
+  if (!document.querySelector(".cell_input")) return;
+  const key = document.querySelector(".persona-front") ? "persona-code-front" : "persona-code";
+  const button = document.createElement("button");
+  button.className = "btn btn-sm persona-switch";
+  const show = (shown) => {
+    document.documentElement.classList.toggle("persona-no-code", !shown);
+    button.textContent = shown ? "Hide code" : "Show code";
+    button.setAttribute("aria-pressed", String(shown));
+  };
+  button.addEventListener("click", () => {
+    const shown = document.documentElement.classList.contains("persona-no-code");
+    localStorage.setItem(key, String(shown));
+    show(shown);
+  });
+  const kept = localStorage.getItem(key);
+  show(kept === null ? key === "persona-code" : kept === "true");
+  document.querySelector(".article-header-buttons").prepend(button);
+});
+
+// A chapter's answer is computed below its code; readers find it under the question as well.
+document.addEventListener("DOMContentLoaded", () => {
+  const answer = document.querySelector(".tag_hide-input > .cell_output");
+  const question = [...document.querySelectorAll(".bd-article section > p")].find(
+    (paragraph) => paragraph.textContent.startsWith("Question."),
+  );
+  if (!answer || !question || document.querySelector(".persona-front")) return;
+  const copy = answer.cloneNode(true);
+  copy.classList.add("persona-answer");
+  question.after(copy);
+});

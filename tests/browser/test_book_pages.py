@@ -1,0 +1,73 @@
+"""The book as someone with a phone meets it."""
+
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+pytest.importorskip("playwright.sync_api")
+from playwright.sync_api import Browser, Page, expect
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def address(built: Path) -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(built))) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture
+def phone(chromium: Browser) -> Iterator[Page]:
+    context = chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
+    yield context.new_page()
+    context.close()
+
+
+def test_the_menu_and_the_contents_open_on_a_phone(phone, address):
+    phone.goto(f"{address}/notebooks/00_persona.html")
+    chapter = phone.locator(".bd-sidebar-primary").get_by_role("link", name="The corpus")
+    expect(chapter).not_to_be_in_viewport()
+    phone.locator(".primary-toggle:visible").tap()
+    expect(chapter).to_be_in_viewport()
+    phone.keyboard.press("Escape")
+
+    phone.goto(f"{address}/notebooks/01_corpus.html")
+    section = phone.locator(".bd-sidebar-secondary").get_by_role("link", name="What it holds")
+    expect(section).not_to_be_in_viewport()
+    phone.locator(".secondary-toggle:visible").tap()
+    expect(section).to_be_in_viewport()
+
+
+def test_one_switch_shows_and_hides_all_code_and_is_remembered(phone, address):
+    phone.goto(f"{address}/notebooks/00_persona.html")
+    code = phone.locator(".cell_input").first
+    expect(code).to_be_hidden()  # the first page begins without
+    phone.get_by_role("button", name="Show code").tap()
+    expect(code).to_be_visible()
+
+    phone.goto(f"{address}/notebooks/01_corpus.html")
+    expect(code).to_be_visible()
+    phone.get_by_role("button", name="Hide code").tap()
+    expect(code).to_be_hidden()
+    phone.goto(f"{address}/notebooks/02_from_file_to_vector.html")
+    expect(code).to_be_hidden()
+
+
+def test_no_page_throws_an_error_asks_another_host_or_is_wider_than_a_phone(phone, address, built):
+    errors, elsewhere = [], []
+    phone.on("pageerror", lambda error: errors.append(str(error)))
+    phone.on("request", lambda asked: elsewhere.append(asked.url))
+    for page in sorted(built.glob("notebooks/*.html")):
+        phone.goto(f"{address}/notebooks/{page.name}")
+        assert phone.evaluate("document.documentElement.scrollWidth") == 390, page.name
+    assert not errors
+    assert all(url.startswith((address, "data:", "blob:")) for url in elsewhere)
