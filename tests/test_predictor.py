@@ -342,6 +342,11 @@ class TestTheModelThatShips:
         assert list(predicted.emotion.values()) == pytest.approx(emotion, abs=1e-3)
         assert predicted.age == pytest.approx(float(wanted.age[0]), abs=0.05)
 
+    def test_runs_its_network_once_for_the_layers_that_it_listens_to(self, shipped):
+        assert len(shipped.card["representations"]) == 2
+        (ear,) = shipped._representations
+        assert ear.layer == "block2+block3"
+
     def test_has_an_interval_that_held_for_speakers_it_was_not_fit_on(self, shipped):
         coverage = shipped.card["age_interval"]["coverage"]
         assert coverage["everyone"]["value"] >= 0.78

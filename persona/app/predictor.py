@@ -174,7 +174,7 @@ class Predictor:
         self.heads = Heads(model.heads, len(self.emotions))
         try:
             self._representations = [
-                representations.restore(provenance) for provenance in self.card["representations"]
+                representations.restore(made) for made in _joined(self.card["representations"])
             ]
         except (TypeError, AttributeError) as error:
             raise ModelError(
@@ -335,6 +335,18 @@ def highest(probabilities: dict[str, float] | None) -> str:
         return "not named"
     name = max(probabilities, key=probabilities.__getitem__)
     return f"{name} {probabilities[name]:.0%}"
+
+
+def _joined(made_by: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Layers of CAM++ that follow each other as one representation: the network runs once."""
+    joined: list[dict[str, Any]] = []
+    for made in made_by:
+        last = joined[-1] if joined else {}
+        if made["representation"] == "campplus" and {**last, "layer": made["layer"]} == made:
+            joined[-1] = {**made, "layer": f"{last['layer']}+{made['layer']}"}
+        else:
+            joined.append(made)
+    return joined
 
 
 def _named(names: Sequence[str], values: np.ndarray) -> dict[str, float]:
