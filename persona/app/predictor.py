@@ -342,7 +342,8 @@ def _joined(made_by: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     joined: list[dict[str, Any]] = []
     for made in made_by:
         last = joined[-1] if joined else {}
-        if made["representation"] == "campplus" and {**last, "layer": made["layer"]} == made:
+        same = {**last, "layer": made.get("layer")} == made
+        if same and made.get("representation") == "campplus":
             joined[-1] = {**made, "layer": f"{last['layer']}+{made['layer']}"}
         else:
             joined.append(made)
