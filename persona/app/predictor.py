@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,6 @@ FAR = 99
 Span = tuple[float, float, float]
 """Start, end and weight of a window, see `speech.Window`."""
 
-_BATCH = 4  # windows given to a worker at once
 _WORKERS = 2
 
 
@@ -241,11 +239,11 @@ class Predictor:
         with audio.Reader(
             source, name=name, max_bytes=max_bytes, max_seconds=max_seconds
         ) as reader:
-            for batch, answered in self._answer_all(found.windows(reader.blocks(BLOCK))):
-                windows += batch
+            for span, answered in self._answer_all(found.windows(reader.blocks(BLOCK))):
+                windows.append(span)
                 answers.append(answered)
                 if progress and reader.seconds:
-                    progress(min(1.0, batch[-1][1] / reader.seconds))
+                    progress(min(1.0, span[1] / reader.seconds))
             notes, envelope = (*reader.notes, *found.notes), reader.envelope
         if not windows:
             raise speech.no_speech(found.length, reader.name)
@@ -254,22 +252,22 @@ class Predictor:
             progress(1.0)
         return self._summary(found, windows, joined, notes, envelope, at_least)
 
-    def _answer_all(self, windows: Iterator[speech.Window]) -> Iterator[tuple[list[Span], Answers]]:
-        """Batches of windows and their answers, in order; a few are in memory at a time."""
-        waiting: deque[tuple[list[Span], Future[Answers]]] = deque()
+    def _answer_all(self, windows: Iterator[speech.Window]) -> Iterator[tuple[Span, Answers]]:
+        """Windows and their answers, in order; a few are in memory at a time."""
+        waiting: deque[tuple[Span, Future[Answers]]] = deque()
         safe = all(r.thread_safe for r in self._representations)
         with ThreadPoolExecutor(_WORKERS if safe else 1, "predict") as pool:
-            while batch := list(islice(windows, _BATCH)):
-                answers = pool.submit(self._answer, [window.samples for window in batch])
-                waiting.append(([(w.start, w.end, w.weight) for w in batch], answers))
-                if len(waiting) > 2 * _WORKERS:
+            for window in windows:
+                answers = pool.submit(self._answer, window.samples)
+                waiting.append(((window.start, window.end, window.weight), answers))
+                if len(waiting) > 4 * _WORKERS:
                     first, answers = waiting.popleft()
                     yield first, answers.result()
             for first, answers in waiting:
                 yield first, answers.result()
 
-    def _answer(self, waveforms: list[np.ndarray]) -> Answers:
-        vectors = np.hstack([r.embed(waveforms) for r in self._representations])
+    def _answer(self, waveform: np.ndarray) -> Answers:
+        vectors = np.hstack([r.embed([waveform]) for r in self._representations])
         return self.heads.run(np.ascontiguousarray(vectors, np.float32))
 
     def _summary(
