@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 NOTEBOOKS := $(notdir $(wildcard notebooks/*.ipynb))
+TWO := --numprocesses 2 --dist loadfile
 RUNTIME := build/web/node_modules/onnxruntime-web/dist
 EXECUTED := $(NOTEBOOKS:%=build/notebooks/%)
 CHAPTERS := $(filter-out 00_% 01_% 02_% 03_% 15_%,$(NOTEBOOKS))
@@ -22,8 +23,8 @@ test: $(INSTALLED)  ## run every test, then every notebook in its quick setting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest tests --ignore tests/benchmarks
-	PERSONA_QUICK=1 $(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout=300 notebooks
+	$(BIN)/python -m pytest $(TWO) tests --ignore tests/benchmarks
+	PERSONA_QUICK=1 $(BIN)/python -m pytest $(TWO) --nbval-lax --nbval-cell-timeout=300 notebooks
 
 # The lock names every package, so nothing is resolved: --no-deps also keeps out `webrtcvad`,
 # which needs a compiler and whose place `webrtcvad-wheels` takes.
