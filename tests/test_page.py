@@ -1,8 +1,10 @@
 """The folder of the page that listens: what is in it, and what it is made from."""
 
+import dataclasses
 import gzip
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnxruntime
@@ -12,6 +14,7 @@ from persona import cli, speech
 from persona.app import page, predictor
 from persona.app.heads import INPUT, OUTPUTS
 from persona.errors import ModelError, StoreError
+from persona.labels import GENDERS
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +55,13 @@ def test_modules_import_only_what_is_beside_them(folder):
                 assert (folder / line.split('"')[1]).is_file(), (module.name, line)
 
 
+def test_a_service_worker_keeps_every_part_but_the_graphs(folder):
+    parts = set(bundle(folder)["parts"])
+    assert all((folder / part).is_file() for part in parts)
+    kept = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    assert kept - parts == {"index.html", *(f["name"] for f in bundle(folder)["files"].values())}
+
+
 def test_constants_are_those_of_their_modules(folder):
     constants = bundle(folder)["constants"]
     assert constants["speech"]["WINDOW"] == speech.WINDOW
@@ -89,6 +99,20 @@ def test_without_a_runtime_it_says_how_to_get_one(tmp_path):
 def test_the_command_says_the_same_and_fails(tmp_path, capsys):
     assert cli.main(["page", str(tmp_path / "out"), "--runtime", str(tmp_path)]) == 1
     assert "so there is no page that listens" in capsys.readouterr().err
+
+
+def test_other_emotions_are_named_and_a_model_of_two_tasks_is_refused(monkeypatch, tmp_path, model):
+    tasks = {"emotion": ["joy", "grief"], "gender": GENDERS, "age": []}
+    other = dataclasses.replace(model, card=model.card | {"tasks": tasks})
+    monkeypatch.setattr(predictor.Predictor, "load", lambda _: SimpleNamespace(model=other))
+    for name in ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"):
+        (tmp_path / name).touch()
+    page.write(tmp_path / "out", tmp_path)
+    assert bundle(tmp_path / "out")["emotions"] == ["joy", "grief"]
+    assert "grief" in bundle(tmp_path / "out")["columns"]
+    tasks.pop("gender")
+    with pytest.raises(ModelError, match="all three"):
+        page.write(tmp_path / "out", tmp_path)
 
 
 def test_another_representation_is_refused(monkeypatch, tmp_path, model):

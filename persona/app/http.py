@@ -1,8 +1,8 @@
 """`persona serve`: the model over HTTP, in memory that is bounded; no recording touches the disk.
 
 POST /predict answers one or many files as `persona predict --json` does, GET /model is the card,
-GET /healthz says that it serves, /docs describes all of it, / is a page for a browser. What goes
-wrong is one sentence, as everywhere, in a problem document (RFC 9457).
+GET /healthz says that it serves, /docs describes all of it; / does too, where no page was given.
+What goes wrong is one sentence, as everywhere, in a problem document (RFC 9457).
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from html import escape
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -39,9 +40,12 @@ RETRY = 2
 """Seconds after which one who was turned away may try again."""
 
 _NO_FILES = "The request holds no file: send recordings as multipart/form-data"
-_ENDPOINTS = """<!doctype html><html lang="en"><title>PERSONA</title><h1>PERSONA</h1>
-<p>POST recordings to /predict as multipart/form-data. <a href="docs">How, in detail</a>;
-<a href="model">what the model is, and is not for</a>; <a href="healthz">health</a>.</p></html>"""
+_DOCS = """<!doctype html><html lang="en"><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>PERSONA: the API</title>
+<style>:root {{ color-scheme: light dark }} body {{ font: 1rem/1.5 system-ui, sans-serif;
+max-width: 45rem; margin: 2rem auto; padding: 0 1rem }} pre {{ overflow-x: auto }}</style>
+<h1>PERSONA {version}</h1><p>{description}</p><pre>curl -F file=@talk.mp3 {address}predict</pre>
+{operations}<p><a href="/openapi.json">The same for machines, as OpenAPI</a>.</p></html>"""
 
 _FILES = {"type": "array", "items": {"type": "string", "format": "binary"}}
 _SCHEMA = {"type": "object", "properties": {"file": _FILES}, "required": ["file"]}
@@ -78,6 +82,7 @@ def application(predictor: Predictor, limits: Limits, page: Path | None = None) 
         title="PERSONA",
         version=__version__,
         description="Emotion, gender and age from a voice. " + " ".join(predictor.card["limits"]),
+        docs_url=None,  # FastAPI's own pages take their scripts from another host
         redoc_url=None,
         exception_handlers=_HANDLERS,
     )
@@ -106,11 +111,34 @@ def application(predictor: Predictor, limits: Limits, page: Path | None = None) 
         """Whether it serves, and how many requests are in hand."""
         return {"status": "ok", "requests": desk.in_hand}
 
+    def docs(request: Request) -> HTMLResponse:
+        return HTMLResponse(_docs(app.openapi(), str(request.base_url)))
+
+    app.get("/docs", include_in_schema=False)(docs)
     if page:
         app.mount("/", StaticFiles(directory=page, html=True))
     else:
-        app.get("/", include_in_schema=False)(lambda: HTMLResponse(_ENDPOINTS))
+        app.get("/", include_in_schema=False)(docs)
     return app
+
+
+def _docs(described: dict[str, Any], address: str) -> str:
+    """What OpenAPI says, as a page that loads nothing."""
+    parts = []
+    for path, methods in described["paths"].items():
+        for method, operation in methods.items():
+            parts.append(f"<h2>{method.upper()} {path}</h2><p>{escape(operation['description'])}")
+            for field in operation.get("parameters", ()):
+                kind = field["schema"]
+                parts.append(f"<br>?{field['name']}: {kind['type']}, by default {kind['default']}")
+            for code, answer in operation["responses"].items():
+                parts.append(f"<br>{code}: {escape(answer['description'])}")
+    return _DOCS.format(
+        version=described["info"]["version"],
+        description=escape(described["info"]["description"]),
+        address=escape(address),
+        operations="".join(parts),
+    )
 
 
 class _Desk:

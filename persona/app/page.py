@@ -7,15 +7,16 @@ they use is written here from the module that owns it.
 import gzip
 import hashlib
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from persona import audio, downmix, speech, store
-from persona.app import html, predictor
+from persona.app import card as cards
+from persona.app import html, predictor, printing
 from persona.errors import ModelError, StoreError
-from persona.labels import EMOTIONS, GENDERS
+from persona.labels import GENDERS
 from persona.representations import campplus
 
 MAX_BYTES = 50_000_000
@@ -39,7 +40,8 @@ def write(folder: Path, runtime: Path, model: str | None = None) -> int:
     Raises
     ------
     StoreError : onnxruntime-web is not in `runtime`, or `folder` cannot be written to.
-    ModelError : the model is damaged, or listens through another network than CAM++.
+    ModelError : the model is damaged, listens through another network than CAM++, or answers
+        fewer than three tasks.
     """
     module, wasm = (runtime / name for name in _RUNTIME)
     if not (module.is_file() and wasm.is_file()):
@@ -48,7 +50,9 @@ def write(folder: Path, runtime: Path, model: str | None = None) -> int:
             "web/ brings it, where npm's registry can be reached."
         )
     loaded = predictor.Predictor.load(model).model
-    layers = _layers(loaded.card)
+    layers, classes = _layers(loaded.card), cards.tasks(loaded.card)
+    if set(classes) != set(cards.ALL):
+        raise ModelError("The page shows emotion, gender and age: give a model of all three.")
     numbers = constants()
     shipped = store.shipped()
     contents = {
@@ -67,13 +71,22 @@ def write(folder: Path, runtime: Path, model: str | None = None) -> int:
         "files": files,
         "layers": layers,
         "examples": sorted(file.name for file in (folder / "examples").iterdir()),
-        "emotions": EMOTIONS,
+        "emotions": classes["emotion"],
         "genders": GENDERS,
         "card": loaded.card,
+        "columns": printing.columns(classes["emotion"]),
+        "parts": sorted({*_parts(folder), "bundle.json"}),
         "constants": numbers,
     }
     store.write_json(folder / "bundle.json", bundle)
     return sum(file["bytes"] for file in files.values())
+
+
+def _parts(folder: Path) -> Iterator[str]:
+    """What the page is made of besides its graphs; a service worker keeps it."""
+    for file in folder.rglob("*"):
+        if file.is_file() and file.suffix not in (".gz", ".html"):
+            yield file.relative_to(folder).as_posix()
 
 
 def constants() -> dict[str, dict[str, Any]]:

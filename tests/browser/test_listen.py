@@ -23,6 +23,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from persona import Predictor, audio, degradations, store
 from persona.app import page as pages
+from persona.app import printing
 from persona.audio import RATE
 
 WEB = ROOT / "build" / "web"
@@ -264,6 +265,38 @@ def test_it_answers_without_a_network_once_loaded_and_loads_once(page, site):
     page.reload()
     assert len(answer(page, CLIP)) == 1
     assert not [path for _, path in site.asked if ".gz" in path]
+
+
+def test_the_page_reloads_without_a_server_once_it_has_answered(chromium, bundle):
+    site = Site(bundle)
+    page = open_page(chromium, f"{site.address}/")
+    answer(page, CLIP)
+    wanted = set(json.loads((bundle / "bundle.json").read_text())["parts"])
+    page.wait_for_function(
+        """async (count) => {
+            const cache = await caches.open("persona-page");
+            return (await cache.keys()).length > count;
+        }""",
+        arg=len(wanted),
+    )  # the parts, and the document
+    site.server.shutdown()
+    site.server.server_close()
+    page.reload()
+    page.locator(".persona-example").first.click()
+    assert len(answer(page, CLIP)) == 1
+    page.context.close()
+
+
+def test_csv_is_that_of_the_command(page, tmp_path):
+    risky = tmp_path / '=cmd, "quoted".flac'
+    shutil.copy(CLIP, risky)
+    broken = tmp_path / "broken.wav"
+    broken.write_text("no sound")
+    rows = answer(page, risky, broken)
+    with page.expect_download() as started:
+        page.get_by_text("Save as CSV").click()
+    rows = json.loads(json.dumps(rows), parse_int=float)  # JavaScript writes 0.0 as 0
+    assert started.value.path().read_bytes().decode() == printing.csv_text(rows)
 
 
 def test_a_first_press_without_a_network_is_one_sentence_and_the_next_press_works(page, recordings):

@@ -2,6 +2,7 @@
 // the page, and shows the answers. Nothing is sent anywhere.
 
 import { read } from "./audio.js";
+import { csv } from "./csv.js";
 import intake, { element } from "./intake.js";
 import { about, measured, result, sentence } from "./view.js";
 
@@ -66,9 +67,24 @@ class Answering {
   }
 }
 
-function saved(rows) {
-  const json = new Blob([JSON.stringify(rows, null, 1)], { type: "application/json" });
-  return element("a", { download: "persona.json", href: URL.createObjectURL(json) }, "Save as JSON");
+function saved(kind, type, text) {
+  const href = URL.createObjectURL(new Blob([text], { type }));
+  return element("a", { download: `persona.${kind}`, href }, `Save as ${kind.toUpperCase()}`);
+}
+
+// Has offline.js, beside this document, keep what the page is made of. It is a convenience:
+// where a host or a browser refuses it, the page goes on without.
+async function keep(parts) {
+  try {
+    await navigator.serviceWorker.register("offline.js");
+    const { active } = await navigator.serviceWorker.ready;
+    const loaded = performance.getEntriesByType("resource").map(({ name }) => name);
+    const mine = loaded.filter((name) => name.startsWith(location.origin));
+    const document = location.href.split("#")[0];
+    active.postMessage([document, ...mine, ...parts.map((name) => here(name).href)]);
+  } catch (error) {
+    console.info("The page does not reload without a network:", error);
+  }
 }
 
 async function mount(at) {
@@ -133,7 +149,10 @@ async function mount(at) {
     status.replaceChildren(
       element("span", { class: "persona-heard" }, said.join(" ")),
       ` Done in ${seconds} s on this device; nothing was sent.`);
-    downloads.replaceChildren(saved(rows));
+    downloads.replaceChildren(
+      saved("csv", "text/csv", csv(rows, bundle.columns)),
+      saved("json", "application/json", JSON.stringify(rows, null, 1)));
+    if (rows.some((row) => !row.error)) keep(bundle.parts); // its graphs are kept by now
   });
 
   at.replaceChildren(
