@@ -20,8 +20,11 @@ def repository() -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+    """A table; columns of numbers are aligned to the right."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    numbers = [all(cell[:1].isdigit() for cell in column) for column in zip(*cells, strict=True)]
+    ruler = ["--:" if number else "---" for number in numbers]
+    return "\n".join("| " + " | ".join(line) + " |" for line in [[*header], ruler, *cells])
 
 
 def bullets(lines: Iterable[str]) -> str:
@@ -45,7 +48,7 @@ def model_card() -> str:
 
 
 def _data(data: dict[str, Any]) -> str:
-    rows = [(c["title"], c["clips"], c["language"], c["licence"]) for c in data["corpora"]]
+    rows = [(c["title"], f"{c['clips']:,}", c["language"], c["licence"]) for c in data["corpora"]]
     youngest, oldest = data["ages"]
     return f"{data['speakers']} speakers of CREMA-D, aged {youngest} to {oldest}.\n\n" + table(
         ["corpus", "clips", "language", "licence"], rows
@@ -59,7 +62,8 @@ def _evaluation(evaluation: dict[str, Any]) -> str:
         for name, measure in METRICS.items()
     ]
     header = ["measure", "unseen speakers", "always the same answer"]
-    return f"{evaluation['protocol']}.\n\n{table(header, rows)}"
+    protocol = evaluation["protocol"]
+    return f"{protocol[0].upper()}{protocol[1:]}.\n\n{table(header, rows)}"
 
 
 def _groups(groups: dict[str, Any]) -> str:

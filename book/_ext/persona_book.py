@@ -120,16 +120,18 @@ PARAMETER = re.compile(r"(\*{0,2}\w+(?:, \*{0,2}\w+)*) : (.+)")
 
 
 def list_parameters(_: Sphinx, _kind: str, _name: str, _of: Any, _opts: Any, lines: list[str]):
-    """Lines `name : what it is`, the docstrings' way to explain parameters, as a list."""
+    """The docstrings' lines `name : what it is` as a list, their underlined headings as such."""
     found: list[str] = []
     inside = False
     for line in lines:
         if match := PARAMETER.fullmatch(line):
-            found += [] if inside or not found or not found[-1] else [""]
+            found += [] if inside else [""]
             found.append(f"- ``{match[1]}``: {match[2]}")
             inside = True
         elif inside and line.startswith("    "):
             found.append(line[2:])
+        elif line and set(line) == {"-"}:
+            found[-1:] = [f".. rubric:: {found[-1]}", ""]
         else:
             found += [""] if inside and line else []
             found.append(line)

