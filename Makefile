@@ -75,7 +75,8 @@ lab: $(INSTALLED)  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks
 
 app: $(INSTALLED)  ## try it on your own recordings, in a browser on this machine
-	$(BIN)/voila notebooks/15_app.ipynb
+	JUPYTER_PATH=persona/app/jupyter JUPYTER_CONFIG_PATH=persona/app/jupyter \
+	    $(BIN)/voila notebooks/15_app.ipynb
 
 corpus: $(INSTALLED)  ## download CREMA-D (0.6 GB)
 	$(BIN)/persona corpus fetch

@@ -131,22 +131,27 @@ def serious_faults(page, packages: Path, within: str) -> list[tuple[str, list[st
 
 @pytest.fixture(scope="session")
 def notebook(tmp_path_factory) -> Path:
-    """A notebook whose one cell is the app."""
+    """A notebook whose cells are a link to a chapter, and the app."""
+    link = {"cell_type": "markdown", "id": "link", "metadata": {}, "source": "[Best](14_best)"}
     cell = {
         "cell_type": "code", "id": "app", "metadata": {}, "source": CELL, "outputs": [],
         "execution_count": None,
     }  # fmt: skip
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    kernel = {
+        "title": "PERSONA",
+        "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+    }
     file = tmp_path_factory.mktemp("notebook") / "app.ipynb"
-    content = {"cells": [cell], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
+    content = {"cells": [link, cell], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
     file.write_text(json.dumps(content))
     return file
 
 
 @pytest.fixture(scope="session")
 def voila(notebook, pictures) -> Iterator[str]:
-    command = ["voila", str(notebook), "--VoilaConfiguration.allow_theme_override=YES"]
-    with serving(command, "/", pictures / "voila.log") as address:
+    settings = str(ROOT / "persona" / "app" / "jupyter")
+    os.environ |= {"JUPYTER_PATH": settings, "JUPYTER_CONFIG_PATH": settings}  # as `make app` does
+    with serving(["voila", str(notebook)], "/", pictures / "voila.log") as address:
         yield address
 
 

@@ -1,5 +1,6 @@
 """The app as someone without a keyboard, a mouse, or a large screen meets it."""
 
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -21,9 +22,12 @@ def page(chromium: Browser, voila: str) -> Iterator[Page]:
     opened.context.close()
 
 
-def open_app(chromium: Browser, address: str, width: int = 1000, height: int = 1300) -> Page:
+def open_app(
+    chromium: Browser, address: str, width: int = 1000, height: int = 1300, **options
+) -> Page:
     # As high as the pictures are to be: Voilà's page scrolls inside itself.
-    page = chromium.new_context(viewport={"width": width, "height": height}).new_page()
+    context = chromium.new_context(viewport={"width": width, "height": height}, **options)
+    page = context.new_page()
     page.set_default_timeout(PATIENCE)
     page.goto(address)
     expect(page.get_by_label("Choose audio files")).to_be_attached()
@@ -186,15 +190,52 @@ def test_a_phone_of_390_px_needs_no_sideways_scrolling(chromium, voila, recordin
     assert_three_answers(page)
     page.screenshot(path=pictures / "phone.png")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    for share in page.locator(".persona-share").all():
+        box = share.bounding_box()
+        assert box and box["x"] + box["width"] <= 390
+        assert share.evaluate("cell => cell.scrollWidth <= cell.clientWidth")
+    page.context.close()
+
+
+def test_it_asks_no_other_host_has_no_dead_link_and_a_name(chromium, voila):
+    page = chromium.new_context().new_page()
+    page.set_default_timeout(PATIENCE)
+    asked, refused = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("response", lambda answer: refused.append(answer.url) if answer.status > 399 else None)
+    page.goto(voila)
+    expect(page.get_by_label("Choose audio files")).to_be_attached()
+    assert all(url.startswith((voila, voila.replace("http", "ws"), "data:", "blob:"))
+               for url in asked)  # fmt: skip
+    assert not refused
+    expect(page.get_by_text("Best", exact=True)).to_be_visible()
+    expect(page.get_by_role("link", name="Best")).to_have_count(0)
+    expect(page).to_have_title("PERSONA")
+    page.context.close()
+
+
+def test_a_visit_leaves_no_kernel_behind(chromium, voila):
+    page = open_app(chromium, voila)
+    config = page.locator("#jupyter-config-data").text_content()
+    kernel = f"{voila}api/kernels/{json.loads(config)['kernelId']}"
+    assert page.request.get(kernel).status == 200
+    page.goto("about:blank")
+    for _ in range(90):
+        if page.request.get(kernel).status == 404:
+            break
+        page.wait_for_timeout(1000)
+    assert page.request.get(kernel).status == 404
     page.context.close()
 
 
 def test_dark_is_readable(chromium, voila, recordings, pictures):
-    page = open_app(chromium, f"{voila}?theme=dark")
+    page = open_app(chromium, voila, color_scheme="dark")
     choose(page, recordings["wav"])
     press(page)
     assert_three_answers(page)
     page.screenshot(path=pictures / "dark.png")
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert max(map(int, re.findall(r"\d+", paper)[:3])) < 64
     assert contrast(page, ".persona-emotion") > 4.5
     assert contrast(page, ".persona-not-for") > 4.5
     page.context.close()
