@@ -91,6 +91,21 @@ def oddities() -> None:
 
 
 @corpus.command()
+@click.argument("name")
+@click.argument("folder", type=PATH)
+@click.option("--out", type=PATH, metavar="CSV", help="The table (default: NAME.csv).")
+def table(name: str, folder: Path, out: Path | None) -> None:
+    """List the clips of a published corpus in a table, from the FOLDER that holds it.
+
+    NAME: common-voice, emodb, emovo, emozionalmente, esd, msp-podcast, nemo, ravdess, tess, timit
+    or voxceleb.
+    """
+    from persona.corpora import layouts
+
+    print(*layouts.write(name, folder, out or Path(f"{name}.csv")), sep="\n")
+
+
+@corpus.command()
 @click.argument("table", type=PATH, metavar="CSV")
 @FOLDER
 @click.option("--out", type=PATH, metavar="HTML", help="The page.")

@@ -13,6 +13,7 @@ from build_crema_d_table import write
 from persona import audio, store
 from persona.corpora import EmoDB, Speechocean
 from persona.corpora.base import Published, pcm
+from persona.corpora.layouts.emodb import EMOTIONS, SPEAKERS
 from persona.errors import CorpusError
 from persona.labels import GENDERS
 
@@ -20,18 +21,6 @@ CLIPS = 10
 """Clips taken of each speaker of speechocean762."""
 
 SPEECHOCEAN_COMMIT = "613968e3b0b789fc33936fb5eba1973176ba7d11"
-
-
-EMOTIONS = {
-    "W": "anger", "E": "disgust", "A": "fear", "F": "happy", "N": "neutral", "T": "sad", "L": None,
-}  # fmt: skip
-"""Emotion by the sixth character of a clip's name; L, boredom, has no counterpart in CREMA-D."""
-
-SPEAKERS = {
-    3: ("male", 31), 8: ("female", 34), 9: ("female", 21), 10: ("male", 32), 11: ("male", 26),
-    12: ("male", 30), 13: ("female", 32), 14: ("female", 35), 15: ("male", 25), 16: ("female", 31),
-}  # fmt: skip
-"""Gender and age in years by the number that begins a clip's name."""
 
 
 def emodb(folder: Path, out: Path | None = None) -> pd.DataFrame:
@@ -59,7 +48,8 @@ def labels(clip: str) -> dict[str, object]:
         raise CorpusError(
             f"{clip} is not named like a clip of EmoDB (e.g. 03a01Fa): remove it."
         ) from error
-    return {"speaker": speaker, "age": age, "gender": gender, "emotion": emotion}
+    known = None if emotion == "boredom" else emotion
+    return {"speaker": speaker, "age": age, "gender": gender, "emotion": known}
 
 
 def speechocean(folder: Path, out: Path | None = None) -> pd.DataFrame:
