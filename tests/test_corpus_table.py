@@ -54,6 +54,48 @@ def test_parquet_is_read_like_csv(tmp_path):
     assert clips["level"].tolist() == [0.5, 1.5]
 
 
+def test_a_file_that_is_the_index_of_parquet_is_a_column_too(tmp_path):
+    frame = pd.DataFrame({"file": ["b.wav", "a.wav"], "speaker": ["x", "y"]}).set_index("file")
+    frame.to_parquet(tmp_path / "my.parquet")
+    assert Table(tmp_path / "my.parquet").clips()["clip"].tolist() == ["a.wav", "b.wav"]
+
+
+@pytest.mark.parametrize("name", ["metadata.jsonl", "metadata.csv"])
+def test_metadata_of_an_audiofolder_are_read(write, name):
+    text = {
+        "metadata.jsonl": '{"file_name": "ü.wav", "speaker": 1, "age": 30, "emotion": null}\n\n'
+        '{"file_name": "a b.wav", "speaker": 2, "gender": "male"}\n',
+        "metadata.csv": "file_name,speaker,age,gender\nü.wav,1,30,\na b.wav,2,,male\n",
+    }[name]
+    clips = Table(write(text, name)).clips()
+    assert clips["clip"].tolist() == ["a b.wav", "ü.wav"]
+    assert clips["speaker"].tolist() == ["2", "1"] and clips["age"].tolist()[1] == 30
+    assert clips["gender"].tolist()[0] == "male" and clips["emotion"].isna().all()
+
+
+@pytest.mark.parametrize("start", ["", "0", "0.0", "0 days", "0 days 00:00:00", "00:00:00.000"])
+def test_a_row_that_starts_with_its_file_is_the_whole_file(write, start):
+    assert len(Table(write(f"file,start,end,speaker\na.wav,{start},,x\n")).clips()) == 1
+
+
+def test_a_whole_file_of_audformat_in_parquet_is_read(tmp_path):
+    frame = pd.DataFrame({"file": ["a.wav"], "start": pd.to_timedelta([0]),
+                          "end": pd.to_timedelta([None]), "speaker": ["x"]})  # fmt: skip
+    frame.to_parquet(tmp_path / "my.parquet")
+    assert len(Table(tmp_path / "my.parquet").clips()) == 1
+    frame.assign(end=pd.to_timedelta([2], unit="s")).to_parquet(tmp_path / "my.parquet")
+    with pytest.raises(CorpusError, match="end 0 days 00:00:02"):
+        Table(tmp_path / "my.parquet")
+
+
+@pytest.mark.parametrize(
+    ("start", "end"), [("1.5", ""), ("0 days 00:00:01.5", ""), ("10", "20"), ("0", "2.5")]
+)
+def test_a_part_of_a_file_is_refused_and_not_taken_for_the_file(write, start, end):
+    with pytest.raises(CorpusError, match=r"Row 1 of .* is a part of a.wav .* only whole files"):
+        Table(write(f"file,start,end,speaker\na.wav,{start},{end},x\n"))
+
+
 def test_files_are_relative_to_the_table_and_fingerprinted(write, tmp_path):
     (tmp_path / "sub").mkdir()
     save_wav(tmp_path / "sub" / "a.wav", np.arange(4000))
@@ -94,8 +136,9 @@ def test_what_is_wrong_is_one_sentence(write, text, sentence):
 def test_a_table_that_is_none_is_one_sentence(tmp_path, write):
     with pytest.raises(CorpusError, match=r"There is no table of clips .*nowhere.csv"):
         Table(tmp_path / "nowhere.csv")
-    with pytest.raises(CorpusError, match="cannot be read as a table"):
-        Table(write("not Parquet", "my.parquet"))
+    for name in ("my.parquet", "my.jsonl"):
+        with pytest.raises(CorpusError, match="cannot be read as a table"):
+            Table(write("neither", name))
     (tmp_path / "latin.csv").write_bytes("file,speaker\nä.wav,x\n".encode("latin-1"))
     with pytest.raises(CorpusError, match="cannot be read as a table"):
         Table(tmp_path / "latin.csv")

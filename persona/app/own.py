@@ -64,8 +64,8 @@ def train(
     corpus = corpora.load(path, **({"folder": folder} if folder else {}))
     if not isinstance(corpus, Table) or "+" in str(path):
         raise CorpusError(
-            f"{path} is not a table of clips: name a .csv or .parquet file, without '+' in its "
-            "path."
+            f"{path} is not a table of clips: name a .csv, .jsonl or .parquet file, without '+' in "
+            "its path."
         )
     tasks, notes = learnable(corpus.clips(), shared_speakers)
     notes += extract(corpus, () if start else representation, jobs)
@@ -139,7 +139,9 @@ def extract(corpus: Corpus, representation: Sequence[str], jobs: int | None) -> 
     Raises `CorpusError` where a file is missing or cannot be used, or the corpus is no table.
     """
     if not isinstance(corpus, Table):
-        raise CorpusError(f"{corpus.title} is not a table of clips: name a .csv or .parquet file.")
+        raise CorpusError(
+            f"{corpus.title} is not a table of clips: name a .csv, .jsonl or .parquet file."
+        )
     if problems := corpus.problems():
         raise CorpusError(
             f"{corpus.path} names audio that cannot be used: {corpora.summary(problems)}. Put it "

@@ -54,7 +54,7 @@ def load(name: str | Path, **parameters: Any) -> Corpus:
 
     Parameters
     ----------
-    name : one of `REGISTRY`, or a file that ends in .csv or .parquet (see `Table`).
+    name : one of `REGISTRY`, or a file that ends in .csv, .jsonl or .parquet (see `Table`).
     parameters : of its class, e.g. `folder`.
 
     Raises
@@ -75,7 +75,7 @@ def load(name: str | Path, **parameters: Any) -> Corpus:
     else:
         raise CorpusError(
             f"There is no corpus {str(name)!r}: use one of {', '.join(REGISTRY)}, "
-            "or the path of a .csv or .parquet table of clips."
+            "or the path of a .csv, .jsonl or .parquet table of clips."
         )
     try:
         inspect.signature(kind).bind(**parameters)

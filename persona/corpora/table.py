@@ -1,8 +1,16 @@
-"""A corpus of one's own: a CSV or Parquet file that names audio files and who speaks in them."""
+"""A corpus of one's own: a table that names audio files and who speaks in them.
+
+CSV, or Parquet, or JSON lines: of the latter two because `metadata.csv`, `.jsonl` or `.parquet` is
+what Hugging Face's `datasets` keeps beside the files of an `audiofolder`, in one table that says
+all. An audformat database has its labels in several tables and a header; its own library joins
+them, and writes a CSV that is read here.
+"""
 
 import hashlib
+import json
 import math
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,24 +23,28 @@ if TYPE_CHECKING:
 
 OLDEST = 130
 
+_NOUGHT = re.compile(r"(0 days)?[ 0:.]*")
+"""A start that is the file's own, as audformat and others write it."""
+
 
 class Table(Corpus):
     """Clips listed in a table.
 
     folder : of the files, by default the table's own.
-    path : CSV (commas, UTF-8, its first line names the columns) or Parquet with the columns
+    path : CSV (commas, UTF-8, its first line names the columns), Parquet or JSON lines with
 
-        - file : audio file, relative to the folder; it is also the clip's name
+        - file, or file_name : audio file, relative to the folder; it is also the clip's name
         - speaker : any name; equal names are one person
         - emotion : any classes, kept as they are; gender : female or male; age : years.
           Each may be absent, or empty where it is not known.
 
-        Further columns are kept; from a CSV they are text.
+        Further columns are kept; from a CSV they are text. A row is a whole file: one that `start`
+        or `end` make a part of it is refused.
 
     Raises `CorpusError` naming the first row that cannot be used.
     """
 
-    SUFFIXES: ClassVar[tuple[str, ...]] = (".csv", ".parquet")
+    SUFFIXES: ClassVar[tuple[str, ...]] = (".csv", ".jsonl", ".parquet")
 
     def __init__(self, path: Path | str, folder: Path | str | None = None) -> None:
         self.path = Path(path)
@@ -67,7 +79,11 @@ def _read(path: Path) -> "DataFrame":
 
     try:
         if path.suffix == ".parquet":
-            return pandas.read_parquet(path)
+            table = pandas.read_parquet(path)
+            return table.reset_index() if "file" in table.index.names else table
+        if path.suffix == ".jsonl":
+            lines = path.read_text("utf-8-sig").splitlines()
+            return pandas.DataFrame([json.loads(line) for line in lines if line], dtype=object)
         return pandas.read_csv(
             path, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False
         )
@@ -75,13 +91,16 @@ def _read(path: Path) -> "DataFrame":
         raise CorpusError(f"There is no table of clips {path}: check the path.") from error
     except (OSError, ValueError) as error:
         raise CorpusError(
-            f"{path} cannot be read as a table ({error}): save it as CSV (UTF-8) or Parquet."
+            f"{path} cannot be read as a table ({error}): save it as CSV (UTF-8), JSON lines or "
+            "Parquet."
         ) from error
 
 
 def _checked(table: "DataFrame", path: Path) -> "DataFrame":
     import pandas
 
+    if "file" not in table:
+        table = table.rename(columns={"file_name": "file"})
     for needed in ("file", "speaker"):
         if needed not in table:
             raise CorpusError(
@@ -120,6 +139,12 @@ def _labels(row: dict[Any, Any]) -> dict[str, Any]:
         raise ValueError("names no file: fill it in, or remove the row")
     if not speaker:
         raise ValueError(f"({clip}) names no speaker: fill it in, or remove the row")
+    start, end = _text(row.get("start")), _text(row.get("end"))
+    if end or not _NOUGHT.fullmatch(start or ""):
+        raise ValueError(
+            f"is a part of {clip} (start {start}, end {end}), and only whole files are read: cut "
+            "it into a file of its own, or remove both columns where they mean the whole"
+        )
     gender, age = _text(row.get("gender")), _text(row.get("age"))
     if gender and gender not in GENDERS:
         raise ValueError(f"({clip}) has the gender {gender!r}: write {', '.join(GENDERS)} or none")
