@@ -1,9 +1,12 @@
 """What every chapter shares: checked parameters, the box that reruns it, the closing sentence."""
 
+import base64
 import json
+import re
 import shlex
 
 import numpy as np
+import pandas as pd
 import papermill
 import pytest
 import yaml
@@ -63,6 +66,12 @@ class TestParameters:
         assert str(error.value).endswith(".") and "\n" not in str(error.value)
 
 
+def test_more_than_there_are_is_refused_and_how_many_there_are_is_said():
+    chapter.at_most(91, "speakers", speakers_shown=91)
+    with pytest.raises(PersonaError, match=r"speakers_shown holds 100: there are 91 speakers\."):
+        chapter.at_most(91, "speakers", speakers_shown=100)
+
+
 def test_what_was_not_run_is_listed_with_what_helps(tables):
     lines = chapter.not_run(["mfcc"]).data.splitlines()
     assert len(lines) == len(representations.NAMES) - 1
@@ -114,8 +123,15 @@ class TestTheBoxThatRerunsAChapter:
             chapter.rerun_box("98_toy")
 
 
+def test_a_table_can_be_saved_from_the_page():
+    link = chapter.download(pd.DataFrame({"a": [1, 2]}, index=["x", "y"]), "values").data
+    [data] = re.findall(r'download="values\.csv" href="data:text/csv;base64,([^"]+)"', link)
+    assert base64.b64decode(data).decode() == ",a\nx,1\ny,2\n"
+
+
 def test_a_closing_sentence_can_be_recognised():
     assert chapter.closing("all is well.").data == "**In short:** all is well."
+    assert chapter.closing("a.", "b.", "c.").data == "**In short:** a.\n\n- b.\n- c."
 
 
 def test_chapters_are_quick_where_the_environment_says_so(monkeypatch):

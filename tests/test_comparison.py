@@ -43,7 +43,7 @@ class TestCompare:
         assert compare(pairs, EMOTION)["p_holm"].iloc[0] == pytest.approx(4 * alone)
 
     def test_too_few_draws_are_refused_and_how_many_do_is_said(self):
-        with pytest.raises(PersonaError, match=r"99 draws cannot tell any of 3 .* take 120 or"):
+        with pytest.raises(PersonaError, match=r"99 draws cannot tell any .* take 120 or"):
             compare({"a": (GOOD, BAD)}, draws=99)
         assert compare({"a": (GOOD, BAD)}, draws=120)["clear"].any()
 

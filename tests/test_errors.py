@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from persona.errors import PersonaError
 from persona.labels import EMOTIONS
 from persona.predictions import PROBABILITIES
 from persona.study import errors
@@ -74,6 +75,12 @@ class TestGroups:
         assert table.loc[("emotion", "fear", "emotion"), "clear"]
         assert table.loc[("emotion", "fear", "emotion"), "difference"] == 100
         assert not table.loc[("gender", "male", "emotion"), "clear"]
+
+    def test_of_too_few_permutations_are_refused(self, clips):
+        wrong = errors.per_clip(predicted(clips, np.ones(len(clips), bool)), clips)
+        groups = wrong[["gender", "emotion"]].astype("category")
+        with pytest.raises(PersonaError, match=r"50 permutations cannot tell .* take \d+ or more"):
+            errors.by_group(wrong, groups, 50)
 
     def test_of_few_speakers_have_neither_interval_nor_test(self, clips):
         wrong = errors.per_clip(predicted(clips, np.ones(len(clips), bool)), clips)

@@ -8,6 +8,7 @@ from persona import calibration
 from persona.audio import RATE
 from persona.evaluation import Sums
 from persona.labels import EMOTIONS, TASKS
+from persona.network import Network
 from persona.study import compare, figures, figures_data
 from persona.study.style import look
 
@@ -212,3 +213,23 @@ def test_an_embedding_is_drawn_in_its_parts():
     figure = figures_data.embedding(np.arange(4.0), {"mean": 2, "deviation": 2})
     assert [bar.get_height() for bar in figure.axes[0].patches] == [0, 1, 2, 3]
     assert labels(figure) == ["mean", "deviation"]
+
+
+class TestTheNetworkDrawn:
+    def texts(self, architecture):
+        model = Network(80, architecture)
+        [axis] = figures_data.network(model).axes
+        return [text.get_text() for text in axis.texts if text.get_text()]
+
+    def test_has_a_box_for_every_layer_with_weights_and_its_shape(self):
+        assert self.texts("fcn") == [
+            "embedding, standardised: 80", "fully connected, ReLU: 200",
+            "fully connected, ReLU: 128", "fully connected, ReLU: 56",
+            "emotion: 6", "gender: 2", "age: 1",
+        ]  # fmt: skip
+
+    def test_names_convolutions_with_channels_and_places(self):
+        assert self.texts("cnn")[1:3] == [
+            "convolution, max-pooling, ReLU: 8 x 40",
+            "convolution, max-pooling, ReLU: 16 x 20",
+        ]

@@ -10,9 +10,10 @@ from persona.study import terms
     ("code", "name"),
     [
         ("mfcc", "MFCC"), ("mfcc+dvector", "MFCC + d-vector"), ("new", "new"), ("fcn", "FCN"),
-        ("speaker-disjoint", "unseen speakers"), ("mfcc_delta", "MFCC (delta)"),
+        ("speaker-disjoint", "unseen speakers"), ("mfcc_delta", "MFCC (with changes)"),
         ("dvector_layers", "d-vector (layers)"),
-        ("dvector_layers+campplus_block3", "d-vector (layers) + CAM++ (block3)"),
+        ("dvector_layers+campplus_block3", "d-vector (layers) + CAM++ (third block)"),
+        ("whisper_4", "Whisper (layer 4)"),
     ],
 )  # fmt: skip
 def test_code_names_are_shown_as_readers_know_them(code, name):
@@ -61,6 +62,12 @@ def test_a_value_without_an_interval_stands_alone():
 )
 def test_a_p_value_is_no_smaller_than_its_draws_allow(p, text):
     assert terms.p_value(p, 10_000) == text
+
+
+def test_a_corrected_p_value_is_a_bound_where_no_draw_is_beyond_0():
+    assert terms.p_value(2 / 10_001, 10_000, corrected=0.0048) == "< 0.0048"
+    assert terms.p_value(0.002, 10_000, corrected=0.048) == "0.048"
+    assert terms.p_value(2 / 101, 100, corrected=1.0) == "1"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What every chapter shares: checked parameters, how it is rerun, and its closing sentence."""
 
 import ast
+import base64
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,8 @@ from persona.study.terms import shown
 from persona.training import AGE_UNITS
 
 if TYPE_CHECKING:
-    from IPython.display import Markdown
+    import pandas as pd
+    from IPython.display import HTML, Markdown
 
 CLOSING = "**In short:** "
 """How a chapter's finding begins."""
@@ -53,6 +55,13 @@ def chosen(what: str, names: str | Sequence[str], choices: Sequence[str]) -> lis
     for name in listed:
         known(what, name, choices)
     return listed
+
+
+def at_most(most: int, what: str, **parameter: int) -> None:
+    """Refuse a parameter that asks for more than there are, e.g. of `what` = "speakers"."""
+    for name, number in parameter.items():
+        if number > most:
+            raise PersonaError(f"The parameter {name} holds {number}: there are {most} {what}.")
 
 
 def _several(names: Any) -> list[str]:
@@ -201,8 +210,20 @@ def _notebook(name: str) -> str:
     )
 
 
-def closing(sentence: str) -> "Markdown":
-    """A chapter's finding, in the form in which it is collected for the README."""
+def download(table: "pd.DataFrame", name: str) -> "HTML":
+    """A link that saves a table as a CSV file of this name; the page itself holds the data."""
+    from IPython.display import HTML
+
+    data = base64.b64encode(table.to_csv().encode()).decode()
+    return HTML(
+        f'<a download="{name}.csv" href="data:text/csv;base64,{data}">{name}.csv</a> '
+        f"({len(table)} rows)"
+    )
+
+
+def closing(finding: str, *details: str) -> "Markdown":
+    """A chapter's answer: its finding, which the README collects, and details as a list."""
     from IPython.display import Markdown
 
-    return Markdown(CLOSING + sentence)
+    return Markdown("\n".join([CLOSING + finding, *([""] if details else []),
+                               *(f"- {detail}" for detail in details)]))  # fmt: skip

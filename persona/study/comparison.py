@@ -67,12 +67,7 @@ def compare(
     """
     for measure in measures:
         known("measure", measure, METRICS)
-    tests = len(pairs) * len(measures)
-    if (smallest := 2 * tests / (draws + 1)) > ALPHA:
-        raise PersonaError(
-            f"{draws:,} draws cannot tell any of {tests} differences from chance (the smallest "
-            f"corrected p would be {smallest:.2g}): take {int(2 * tests / ALPHA):,} or more."
-        )
+    enough(draws, 2 * len(pairs) * len(measures))
     rows = []
     for label, (first, second) in pairs.items():
         paired = evaluation.difference(first, second, draws)
@@ -81,6 +76,21 @@ def compare(
             difference, low, high = factor * found[["difference", "low", "high"]]
             rows.append((label, metric, difference, low, high, found["p"]))
     return corrected(rows)
+
+
+def enough(draws: int, tests: int, what: str = "draws") -> None:
+    """Refuse draws so few that nothing could be told from chance.
+
+    tests : those that are corrected together, counted twice where a p value has two sides that
+        are drawn apart.
+
+    Raises `PersonaError`, saying how many draws are enough.
+    """
+    if (smallest := tests / (draws + 1)) > ALPHA:
+        raise PersonaError(
+            f"{draws:,} {what} cannot tell any difference from chance (the smallest corrected p "
+            f"would be {smallest:.2g}): take {int(tests / ALPHA):,} or more."
+        )
 
 
 def corrected(rows: Sequence[tuple[Any, ...]]) -> pd.DataFrame:
@@ -99,5 +109,7 @@ def differences(table: pd.DataFrame, draws: int = DRAWS) -> pd.DataFrame:
         numbers = row[["difference", "low", "high"]].astype(float) / measure.factor
         told = interval(numbers, metric, "+") + ("*" if row["clear"] else "")
         rows.setdefault(label, {})[measure.heading] = told
-        rows[label][f"p ({measure.heading.split(',')[0]})"] = p_value(row["p_holm"], draws)
+        rows[label][f"p ({measure.heading.split(',')[0]})"] = p_value(
+            row["p"], draws, row["p_holm"]
+        )
     return as_table(rows)

@@ -10,7 +10,7 @@ import pandas as pd
 from persona import calibration, evaluation
 from persona.labels import EMOTIONS, GENDERS
 from persona.predictions import PROBABILITIES
-from persona.study.comparison import ALPHA
+from persona.study.comparison import ALPHA, enough
 
 TASKS = {"emotion": "emotion error, %", "gender": "gender error, %", "age": "age error, years"}
 """Columns of `per_clip`, and what they are called."""
@@ -60,15 +60,19 @@ def by_group(wrong: pd.DataFrame, groups: pd.DataFrame, permutations: int) -> pd
     and `high`, `difference` from the other groups, its permutation `p` (attributes of speakers are
     dealt out anew over speakers; for those of clips the speakers' own differences change sign),
     `p_holm`, corrected over all groups of the task, and `clear`, whether that is below 0.05.
+
+    Raises `PersonaError` where so few permutations could not tell any group from the others.
     """
+    columns = [column.cat.remove_unused_categories() for _, column in groups.items()]
+    enough(permutations, sum(len(column.cat.categories) for column in columns), "permutations")
     speaker = np.unique(wrong["speaker"], return_inverse=True)[1]
     rows = [
         {"attribute": attribute, "task": task, "group": name}
         | _group((column == name).to_numpy(), column.notna().to_numpy(),
                  wrong[f"{task}_error"].to_numpy(), speaker, permutations)
-        for attribute, column in groups.items()
+        for attribute, column in zip(groups, columns, strict=True)
         for task in TASKS
-        for name in column.cat.remove_unused_categories().cat.categories
+        for name in column.cat.categories
     ]  # fmt: skip
     table = pd.DataFrame(rows)
     table["p_holm"] = table.groupby("task")["p"].transform(evaluation.holm)

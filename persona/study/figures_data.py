@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from persona.network import Network
+
 _COLUMNS = ("emotion", "gender", "age", "speaker")
+_LAYERS = {
+    "Linear": "fully connected",
+    "Conv1d": "convolution",
+    "Halving": "max-pooling",
+    "ReLU": "ReLU",
+}
 
 
 def speakers(clips: pd.DataFrame) -> "Figure":
@@ -144,3 +152,51 @@ def embedding(vector: np.ndarray, parts: Mapping[str, int] | None = None) -> "Fi
     axis.set(xlabel="dimension", ylabel="value", xlim=(-0.5, len(vector) - 0.5))
     legend(figure, [axis])
     return figure
+
+
+def network(model: "Network") -> "Figure":
+    """The layers of a network from its input to its three heads, drawn from the model itself.
+
+    A box is a layer with weights and what follows it without any; behind it, the shape of what it
+    puts out for one clip. Dropout is left out.
+    """
+    size = len(model.input.mean)
+    steps = [("embedding, standardised", str(size)), *_steps(model, size)]
+    figure, axes = subplots(1, 1, 5.4, 0.62 * (len(steps) + 1) + 0.4)
+    axis = axes[0, 0]
+    for y, (name, shape) in enumerate(steps):
+        _box(axis, 0, y, f"{name}: {shape}")
+        if y:
+            _arrow(axis, (0, y - 1), (0, y))
+    heads = {"emotion": model.emotion, "gender": model.gender, "age": model.age.linear}
+    for x, (task, head) in zip((-0.8, 0, 0.8), heads.items(), strict=True):
+        _arrow(axis, (0, len(steps) - 1), (x, len(steps)))
+        _box(axis, x, len(steps), f"{task}: {head.out_features}")
+    axis.set(xlim=(-1.2, 1.2), ylim=(len(steps) + 0.5, -0.5))
+    axis.set_axis_off()
+    return figure
+
+
+def _steps(model: "Network", dimension: int) -> list[tuple[str, str]]:
+    """Layers of the trunk with weights, by name, and the shape of their output."""
+    import torch
+
+    found: list[tuple[list[str], str]] = []
+    x = torch.zeros(1, dimension)
+    for layer in model.trunk:
+        x, kind = layer(x), type(layer).__name__
+        shape = " x ".join(map(str, x.shape[1:]))
+        if any(True for _ in layer.parameters()):
+            found.append(([_LAYERS[kind]], shape))
+        elif found and kind in _LAYERS:
+            found[-1] = ([*found[-1][0], _LAYERS[kind]], shape)
+    return [(", ".join(names), shape) for names, shape in found]
+
+
+def _box(axis: "Axes", x: float, y: float, text: str) -> None:
+    frame = {"boxstyle": "round,pad=0.4", "facecolor": "white", "edgecolor": INK}
+    axis.text(x, y, text, ha="center", va="center", fontsize=10, bbox=frame)
+
+
+def _arrow(axis: "Axes", start: tuple[float, float], end: tuple[float, float]) -> None:
+    axis.annotate("", end, start, arrowprops={"arrowstyle": "-", "color": GREY}, zorder=0)

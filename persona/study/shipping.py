@@ -82,12 +82,12 @@ def collected(executed: Path) -> dict[str, str]:
 
 
 def finding(notebook: dict[str, Any]) -> str:
-    """The sentence of an executed notebook that begins with `CLOSING`, without it; "" if none."""
+    """What an executed notebook says behind `CLOSING`, without its details; "" if nothing."""
     for cell in notebook["cells"]:
         for output in cell.get("outputs", []):
             text = "".join(output.get("data", {}).get("text/markdown", ""))
             if text.startswith(CLOSING):
-                return text.removeprefix(CLOSING)
+                return text.removeprefix(CLOSING).split("\n\n")[0]
     return ""
 
 

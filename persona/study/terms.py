@@ -47,6 +47,9 @@ NAMES = {
     "speechocean762": "speechocean762",
     "deviation": "age in deviations",
     "year": "age in years",
+    "block2": "second block",
+    "block3": "third block",
+    "delta": "with changes",
 }
 
 
@@ -60,7 +63,8 @@ def shown(name: str) -> str:
         return representations.class_of(name).title
     stem, _, rest = name.partition("_")
     if stem in representations.NAMES:
-        return f"{representations.class_of(stem).title} ({rest.replace('_', ' ')})"
+        part = f"layer {rest}" if rest.isdigit() else NAMES.get(rest, rest.replace("_", " "))
+        return f"{representations.class_of(stem).title} ({part})"
     return name
 
 
@@ -89,12 +93,15 @@ def _rounded(value: float, sign: str, digits: int) -> str:
     return text.lstrip("+-") if float(text) == 0 else text
 
 
-def p_value(p: float, draws: int) -> str:
-    """A bootstrap p value as it is printed, e.g. "< 0.0002" where no draw is beyond 0; NaN: "-"."""
+def p_value(p: float, draws: int, corrected: float | None = None) -> str:
+    """A bootstrap p value as it is printed, e.g. "< 0.0002" where no draw is beyond 0; NaN: "-".
+
+    corrected : by the number of tests, printed in place of p, and as a bound where p is one.
+    """
     if p != p:
         return "-"
-    smallest = 2 / (draws + 1)
-    return f"< {smallest:.1g}" if p <= smallest else f"{p:.2g}"
+    shown_p = p if corrected is None else corrected
+    return f"< {shown_p:.2g}" if p <= 2 / (draws + 1) and shown_p < 1 else f"{shown_p:.2g}"
 
 
 def listed(words: list[str]) -> str:
