@@ -68,6 +68,7 @@ read: $(INSTALLED)  ## read the book in a browser on this machine, where its pag
 
 pdf: book  ## print the book by a headless browser, as build/persona.pdf
 	$(BIN)/jupyter-book build --quiet --builder singlehtml build/book
+	cd build/book/_build/singlehtml && mv notebooks/00_persona.html index.html  # where its links lead
 	$(CHROMIUM) --headless --no-sandbox --disable-gpu --no-pdf-header-footer \
 	    --print-to-pdf=build/persona.pdf file://$(CURDIR)/build/book/_build/singlehtml/index.html
 

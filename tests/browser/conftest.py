@@ -131,7 +131,7 @@ def serious_faults(page, packages: Path, within: str) -> list[tuple[str, list[st
 
 @pytest.fixture(scope="session")
 def notebook(tmp_path_factory) -> Path:
-    """A notebook whose cells are a link to a chapter, and the app."""
+    """A notebook whose cells are the app, and a link to a chapter."""
     link = {"cell_type": "markdown", "id": "link", "metadata": {}, "source": "[Best](14_best)"}
     cell = {
         "cell_type": "code", "id": "app", "metadata": {}, "source": CELL, "outputs": [],
@@ -142,7 +142,7 @@ def notebook(tmp_path_factory) -> Path:
         "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
     }
     file = tmp_path_factory.mktemp("notebook") / "app.ipynb"
-    content = {"cells": [link, cell], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
+    content = {"cells": [cell, link], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
     file.write_text(json.dumps(content))
     return file
 
