@@ -58,8 +58,25 @@ def checksum(corpus: str) -> str:
     return store.checksum({name: clips[name].map(str).to_numpy(str) for name in ("clip", *LABELS)})
 
 
+def given_folds(experiment: "Experiment") -> np.ndarray | None:
+    """Fold numbers that the experiment brings, shape (n,); None where its protocol cuts folds."""
+    if experiment.given is None:
+        return None
+    return np.asarray(experiment.given(load_clips(experiment.corpus).copy()))
+
+
+def splits(experiment: "Experiment", clips: pd.DataFrame, seed: int) -> list[Split]:
+    """All splits of an experiment's clips, by its protocol or the folds that it brings."""
+    numbers = given_folds(experiment)
+    if numbers is None:
+        return folds.split(clips, experiment.protocol, seed)
+    return folds.given(clips, numbers, seed)
+
+
 def check(experiment: "Experiment") -> None:
     """Raise `PersonaError`, before anything is trained, for a missing table or a sure leak."""
+    if experiment.given:
+        splits(experiment, load_clips(experiment.corpus), experiment.seeds[0])
     tested = {part for name in (experiment.corpus, *experiment.tests) for part in name.split("+")}
     for name in {*tested, *experiment.besides}:
         features.read(experiment.representation, name)
@@ -86,7 +103,7 @@ def labelled_clips(experiment: "Experiment", corpus: str) -> pd.DataFrame:
 def predict_fold(experiment: "Experiment", seed: int, fold: int) -> pd.DataFrame:
     """Train one fold and predict its tests; columns of `predictions`, and `corpus`."""
     clips = labelled_clips(experiment, experiment.corpus)
-    split = folds.split(clips, experiment.protocol, seed)[fold]
+    split = splits(experiment, clips, seed)[fold]
     if experiment.subset:
         split = experiment.subset(clips.copy(), split, seed)
     if experiment.estimator:

@@ -18,9 +18,9 @@ import numpy as np
 import pandas as pd
 
 from persona import features, folds, parallel, speech, store, training
-from persona.cross_validation import check, checksum, fingerprint, predict_fold
+from persona.cross_validation import check, checksum, fingerprint, given_folds, predict_fold
 from persona.errors import PersonaError, StoreError, known
-from persona.folds import PROTOCOLS, Split
+from persona.folds import GIVEN, PROTOCOLS, Split
 from persona.labels import TASKS
 from persona.network import ARCHITECTURES
 from persona.results import Results, summed
@@ -31,6 +31,7 @@ Subset = Callable[[pd.DataFrame, Split, int], Split]
 Relabel = Callable[[pd.DataFrame], pd.DataFrame]
 Estimator = Callable[[np.ndarray, pd.DataFrame, Split, int], Any]
 Start = Callable[[tuple[str, ...]], Any]
+Folds = Callable[[pd.DataFrame], np.ndarray]
 
 
 PLAIN = Settings()
@@ -54,6 +55,7 @@ class Experiment:
     estimator : embeddings, clips, split and seed to what is predicted of `split.test` (emotion
         (n, 6), gender (n, 2), age (n,)); takes the place of the network.
     start : emotion classes to the networks that training begins with, one for each of the ensemble.
+    given : clips to fold numbers as of `folds.given`, with protocol="given".
     label : what tables and figures call it.
 
     Functions may be defined in a notebook. They are identified by their name, the values that they
@@ -75,11 +77,16 @@ class Experiment:
     relabel: Relabel | None = None
     estimator: Estimator | None = None
     start: Start | None = None
+    given: Folds | None = None
     label: str = ""
 
     def __post_init__(self) -> None:
         known("architecture", self.architecture, ARCHITECTURES)
-        known("protocol", self.protocol, PROTOCOLS)
+        known("protocol", self.protocol, (*PROTOCOLS, GIVEN))
+        if (self.protocol == GIVEN) != (self.given is not None):
+            raise PersonaError(
+                'Ready-made folds go with protocol="given", and it with them: set both or neither.'
+            )
         for name in ("seeds", "besides", "tested", "candidates"):
             value = getattr(self, name)
             one = isinstance(value, int | str | Settings)
@@ -157,7 +164,15 @@ class Experiment:
             if corpus not in trained
         }
         version = {"training": training.VERSION, "experiment": VERSION}
-        return store.fingerprint([version, self.description(), tables, tested])[:12]
+        decisive: list[Any] = [version, self.description(), tables, tested]
+        if (numbers := given_folds(self)) is not None:
+            decisive.append(store.checksum({"fold": numbers}))
+        return store.fingerprint(decisive)[:12]
+
+    def folds(self) -> int:
+        """How many folds are tested."""
+        numbers = given_folds(self)
+        return folds.FOLDS if numbers is None else int(numbers.max()) + 1
 
 
 VERSION = 1
@@ -295,7 +310,7 @@ def _compute(
         (name, experiment, seed, fold)
         for name, experiment in waiting.items()
         for seed in experiment.seeds
-        for fold in range(folds.FOLDS)
+        for fold in range(experiment.folds())
     ]
     parts: dict[str, list[pd.DataFrame]] = {name: [] for name in waiting}
     done = parallel.run(
@@ -305,7 +320,7 @@ def _compute(
     for number, rows in tqdm(done, "training", len(tasks), unit="fold", disable=not tasks):
         name, experiment = tasks[number][:2]
         parts[name].append(rows)
-        if len(parts[name]) == folds.FOLDS * len(experiment.seeds):
+        if len(parts[name]) == experiment.folds() * len(experiment.seeds):
             whole = pd.concat(parts.pop(name)).sort_values(
                 ["corpus", "seed", "fold"], kind="stable"
             )

@@ -1,4 +1,7 @@
-"""Five folds in two protocols: random clips (the paper's, as it seems) and unseen speakers."""
+"""Five folds in two protocols: random clips (the paper's, as it seems) and unseen speakers.
+
+Folds that others have cut are taken as they are, by `given`.
+"""
 
 from dataclasses import dataclass
 
@@ -8,6 +11,12 @@ import pandas as pd
 from persona.errors import PersonaError, known
 
 PROTOCOLS = ("random-clip", "speaker-disjoint")
+GIVEN = "given"
+"""In place of a protocol: the folds are ready-made."""
+
+TRAINED, WATCHED, LEFT_OUT = -1, -2, -3
+"""In place of a fold's number: a row is only trained on, only validated on, or not used."""
+
 FOLDS = 5
 VALIDATION = 0.1
 """Share of the training folds kept for early stopping."""
@@ -67,6 +76,46 @@ def split(clips: pd.DataFrame, protocol: str, seed: int, folds: int = FOLDS) -> 
                 )
             )
         )
+    return splits
+
+
+def given(clips: pd.DataFrame, numbers: np.ndarray, seed: int) -> list[Split]:
+    """Splits of the rows of `clips` by ready-made fold numbers, whole, shape (n,).
+
+    Each fold 0, 1, ... is tested once, and all that is neither it, WATCHED nor LEFT_OUT is trained
+    on. Without WATCHED rows, validation is a tenth of that: of its speakers where none of them is
+    tested, else of its clips.
+
+    Raises `PersonaError` where the numbers do not fit the clips, skip a fold, or leave nothing to
+    train on.
+    """
+    numbers = np.asarray(numbers)
+    if numbers.shape != (len(clips),) or numbers.dtype.kind not in "iu":
+        raise PersonaError(
+            f"Fold numbers of {len(clips)} clips are {len(clips)} whole numbers, not "
+            f"{numbers.dtype} of shape {numbers.shape}."
+        )
+    folds = np.unique(numbers[numbers >= 0])
+    if not len(folds) or folds[-1] != len(folds) - 1 or numbers.min() < LEFT_OUT:
+        raise PersonaError(
+            f"Folds are numbered 0, 1, ... without a gap, or {TRAINED} (trained on), {WATCHED} "
+            f"(validated on) and {LEFT_OUT} (left out), not {np.unique(numbers).tolist()}."
+        )
+    rng, speaker = np.random.default_rng(seed), clips["speaker"].to_numpy()
+    watched = np.flatnonzero(numbers == WATCHED)
+    splits = []
+    for fold in folds:
+        test = np.flatnonzero(numbers == fold)
+        rest = np.flatnonzero((numbers >= TRAINED) & (numbers != fold))
+        if len(rest) < 2:
+            raise PersonaError(f"Fold {fold} leaves nothing to train on: give further folds.")
+        validation = watched
+        if not len(watched):
+            shared = np.isin(speaker[rest], speaker[test]).any()
+            names, unit = np.unique(rest if shared else speaker[rest], return_inverse=True)
+            parts = round(len(names) / max(1, round(VALIDATION * len(names))))
+            validation = rest[_deal(np.zeros(len(names), int), parts, rng)[unit] == 0]
+        splits.append(Split(np.setdiff1d(rest, validation), validation, test))
     return splits
 
 
