@@ -290,10 +290,15 @@ def evaluate(
 @click.argument("clips", type=PATH, metavar="CSV")
 @click.option("--split", required=True, metavar="COLUMN", help="Fold numbers, or train and test.")
 @FOLDER
+@click.option("--out", type=PATH, metavar="HTML", help="Write it as a page, too.")
 @JOBS
-def audit(clips: Path, split: str, folder: Path | None, jobs: int | None) -> None:
-    """Tell how much of what a split reports is memory of who is speaking."""
-    from persona import corpora, features
+def audit(clips: Path, split: str, folder: Path | None, out: Path | None, jobs: int | None) -> None:
+    """Tell how much of what a split reports is memory of who is speaking.
+
+    Columns emotion_predicted, gender_predicted and age_predicted, if any, are what a model
+    predicted of the clips that the split tests.
+    """
+    from persona import corpora, features, store
     from persona.app import own
     from persona.study import audit as audits
 
@@ -301,7 +306,10 @@ def audit(clips: Path, split: str, folder: Path | None, jobs: int | None) -> Non
     audits.splits(corpus.clips(), split)  # what is wrong with it is said before anything is done
     own.extract(corpus, ["campplus"], jobs)
     embeddings = features.read("campplus", str(clips)).at(corpus.clips()["clip"])
-    print(audits.audit(corpus.clips(), embeddings, split).page())
+    found = audits.audit(corpus.clips(), embeddings, split)
+    print(found.page())
+    if out:
+        store.write_bytes(out, found.html(f"{corpus.title}, split by {split}").encode())
 
 
 @app.command()

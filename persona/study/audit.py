@@ -1,7 +1,8 @@
 """How much of a number is memory of who is speaking: a split with shared speakers, taken apart."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from persona.errors import CorpusError
 from persona.evaluation import Sums
 from persona.folds import Split
 from persona.labels import GENDERS, emotion_classes
-from persona.study.estimators import identified, scaled
+from persona.study.check import document
+from persona.study.estimators import identified
+from persona.study.memory import GIVEN, classes, constant, given, linear, looked_up
 
 TESTED = ("test", "testing", "eval", "evaluation")
 """Words in a split's column for what is tested; what is not, is trained on."""
@@ -31,9 +34,11 @@ class Audit:
     speakers, shared : speakers tested, and those of them who are trained on too, in any fold.
     recognised : share of test clips whose speaker a linear model names.
     scores : index (task, way); columns value, low, high. Ways: "as split", "by speaker",
-        "looked up", "exchanged", "constant". Accuracy, or for age RMSE in years.
+        "looked up", "exchanged", "constant", and "given" where the table holds predictions.
+        Accuracy, or for age RMSE in years.
     lost : index task; columns difference ("as split" less "by speaker", of the same clips), low,
         high.
+    gained : the same of "given" less "looked up", or less "constant" where no speaker is shared.
     """
 
     speakers: int
@@ -41,6 +46,7 @@ class Audit:
     recognised: float
     scores: pd.DataFrame
     lost: pd.DataFrame
+    gained: pd.DataFrame
 
     def page(self) -> str:
         """What it means, in plain words."""
@@ -58,6 +64,13 @@ class Audit:
             "speakers. A larger network has more room to remember."
         )
         return "\n\n".join(lines)
+
+    def html(self, title: str) -> str:
+        """The same on one page, with the scores as a table; nothing is loaded from elsewhere."""
+        lines = "".join(f"<p>{escape(line)}</p>" for line in self.page().split("\n\n"))
+        cells = [(t, way, _said(t, self.scores.loc[(t, way)])) for t, way in self.scores.index]
+        rows = "".join("<tr><td>" + "</td><td>".join(row) + "</td></tr>" for row in cells)
+        return document(title, f"{lines}<table>{rows}</table>")
 
     def _of_task(self, task: str) -> str:
         ways = self.scores.loc[task]
@@ -78,40 +91,48 @@ class Audit:
                 f" Looked up by the nearest speaker: {said['looked up']}. Learnt {exchanged}: "
                 f"{said['exchanged']}."
             )
-        return f"{words} {self._verdict(task)}"
+        return " ".join([words, self._verdict(task), *self._of_given(task, said)])
 
     def _verdict(self, task: str) -> str:
         if not self.shared:
             return "No speaker is shared: none of it is memory of a speaker."
-        factor, unit = (-1, "years") if task == "age" else (100, "points")
-        columns = self.lost[["difference", "low", "high"]]
-        value, *limits = factor * columns.loc[[task]].to_numpy(float)[0]
-        low, high = sorted(limits)
-        chance = "" if low > 0 or high < 0 else ", which may be chance"
-        return (
-            f"For new voices, {value:.1f} [{low:.1f}, {high:.1f}] {unit} of what the split reports "
-            f"are lost{chance}."
-        )
+        better, chance = _better(task, self.lost)
+        return f"For new voices, {better} of what the split reports are lost{chance}."
+
+    def _of_given(self, task: str, said: dict[Any, str]) -> list[str]:
+        if "given" not in said:
+            return []
+        better, chance = _better(task, self.gained)
+        than = "looking the speaker up" if self.shared else "one answer for all"
+        more = " What they would lose on new voices, they do not tell." if self.shared else ""
+        return [
+            f"The predictions given: {said['given']}, better than {than} by {better}{chance}.{more}"
+        ]
 
 
 def audit(clips: pd.DataFrame, embeddings: np.ndarray, column: str, seed: int = 0) -> Audit:
     """Take a split apart.
 
     clips : as of `Corpus.clips`, with a further column that names the split: fold numbers, each
-        fold tested by what the others teach, or words of which one is among `TESTED`.
+        fold tested by what the others teach, or words of which one is among `TESTED`. Columns that
+        end in `GIVEN` hold what a model predicted of each clip when it was tested.
     embeddings : of the clips, shape (n, d).
 
-    Raises `CorpusError` where the column is missing or is no split.
+    Raises `CorpusError` where the column is missing or is no split, or a prediction is none.
     """
     split = splits(clips, column)
-    tasks = [task for task in MEASURES if clips[task].nunique() >= 2]
-    if not tasks:
-        raise CorpusError("The table has no labels that differ: fill in emotion, gender or age.")
     folds_wanted = len(split) if len(split) > 1 else folds.FOLDS
+    people = max(2, clips["speaker"].nunique())
     by_speaker = [
         Split(np.concatenate([one.train, one.validation]), one.validation[:0], one.test)
-        for one in folds.split(clips, "speaker-disjoint", seed, folds_wanted)
+        for one in folds.split(clips, "speaker-disjoint", seed, min(folds_wanted, people))
     ]
+    tasks = [task for task in MEASURES if _can_be_tested(clips[task], [*split, *by_speaker])]
+    if not tasks:
+        raise CorpusError(
+            "The table has no labels that differ and are trained on in every fold: fill in "
+            "emotion, gender or age."
+        )
     changed = exchanged(clips, np.random.default_rng(seed))
     ways = {
         "as split": (linear, split, clips),
@@ -121,20 +142,60 @@ def audit(clips: pd.DataFrame, embeddings: np.ndarray, column: str, seed: int = 
         "constant": (constant, split, clips),
     }
     tested = np.concatenate([one.test for one in split])
+    predicted = predicted_tasks(clips.iloc[tested], tasks)
+    if predicted:
+        ways["given"] = (given, split, clips)
     sums = {way: _summed(embeddings, *how, tested) for way, how in ways.items()}
     found = {way: evaluation.score(counts) for way, counts in sums.items()}
     lost = evaluation.difference(sums["as split"], sums["by speaker"])
-    scores = {(task, way): found[way].loc[MEASURES[task]] for task in tasks for way in found}
+    scores = {
+        (task, way): found[way].loc[MEASURES[task]]
+        for task in tasks
+        for way in found
+        if way != "given" or task in predicted
+    }
     named = [identified(embeddings, clips, one) == clips["speaker"].iloc[one.test] for one in split]
     speakers = clips["speaker"].to_numpy()
     shared = {s for one in split for s in set(speakers[one.test]) & set(speakers[one.train])}
+    reference = sums["looked up" if shared else "constant"]
+    gained = evaluation.difference(sums["given"], reference) if predicted else lost
     return Audit(
         len(set(speakers[tested])),
         len(shared),
         float(np.concatenate(named).mean()),
         pd.DataFrame(scores).T,
         lost.loc[[MEASURES[task] for task in tasks]].set_axis(tasks),
+        gained.loc[[MEASURES[task] for task in predicted]].set_axis(predicted),
     )
+
+
+def _can_be_tested(labels: pd.Series, split: Sequence[Split]) -> bool:
+    known = labels.notna().to_numpy()
+    return labels.nunique() >= 2 and all(known[one.train].any() for one in split)
+
+
+def predicted_tasks(clips: pd.DataFrame, tasks: Sequence[str]) -> list[str]:
+    """Tasks of which a table holds predictions; `CorpusError` naming the first that is none.
+
+    A clip without a true label needs no prediction.
+    """
+    found = [task for task in tasks if task + GIVEN in clips]
+    for task in found:
+        labelled = clips[clips[task].notna()]
+        values = labelled[task + GIVEN].astype(object)
+        if task == "age":
+            wrong = pd.to_numeric(values, errors="coerce").isna()
+        elif task == "gender":
+            wrong = ~values.isin(GENDERS)
+        else:
+            wrong = values.fillna("").astype(str) == ""
+        if wrong.any():
+            raise CorpusError(
+                f"{task}{GIVEN} of {labelled['clip'][wrong].iloc[0]} is "
+                f"{str(values[wrong].iloc[0])!r}, which is no {task}: every labelled clip that the "
+                "split tests needs a prediction."
+            )
+    return found
 
 
 def splits(clips: pd.DataFrame, column: str) -> list[Split]:
@@ -155,6 +216,13 @@ def splits(clips: pd.DataFrame, column: str) -> list[Split]:
             f"{column} has {values.nunique()} values and is no split: write fold numbers, or "
             "train and test."
         )
+    for mask in masks:
+        clips_of = clips["speaker"][~mask].value_counts()
+        if len(clips_of) < 2 or clips_of.max() < 2:
+            raise CorpusError(
+                f"A fold of {column} trains on {len(clips_of)} speakers with {clips_of.max()} "
+                "clips at most: two or more speakers are needed, and two clips of one of them."
+            )
     nothing = np.empty(0, int)
     return [Split(np.flatnonzero(~mask), nothing, np.flatnonzero(mask)) for mask in masks]
 
@@ -170,9 +238,9 @@ def exchanged(clips: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     changed = clips.assign(
         **{name: clips["speaker"].map(others[name]) for name in ("gender", "age")}
     )
-    classes = np.array(emotion_classes(clips["emotion"]), object)
+    emotions = np.array(emotion_classes(clips["emotion"]), object)
     for _, own in clips.groupby("speaker"):
-        names = dict(zip(classes, rng.permutation(classes), strict=True))
+        names = dict(zip(emotions, rng.permutation(emotions), strict=True))
         changed.loc[own.index, "emotion"] = own["emotion"].map(names)
     return changed
 
@@ -185,66 +253,23 @@ def _summed(
     tested: np.ndarray,
 ) -> Sums:
     """Sums over the clips of the rows `tested`."""
-    classes, names = emotion_classes(clips["emotion"]), clips["clip"].to_numpy()
+    names, emotions = clips["clip"].to_numpy(), classes(clips)
     parts = [
-        predictions.frame(answer(embeddings, clips, one), names[one.test], 0, k, classes)
+        predictions.frame(answer(embeddings, clips, one), names[one.test], 0, k, emotions)
         for k, one in enumerate(split)
     ]
     rows = pd.concat(parts, ignore_index=True)
     return evaluation.sums(rows[rows["clip"].isin(names[tested])], clips)
 
 
-def linear(embeddings: np.ndarray, clips: pd.DataFrame, split: Split) -> tuple[np.ndarray, ...]:
-    """Logistic and ridge regression on the labels there are; nothing is tuned."""
-    from sklearn.linear_model import LogisticRegression, Ridge
-
-    known, tested = scaled(embeddings, split)
-
-    def answer(task: str) -> np.ndarray:
-        labels = clips[task].iloc[split.train]
-        there = labels.notna().to_numpy()
-        if labels.nunique() < 2:
-            return np.full(len(tested), labels[there].iloc[0] if there.any() else None, object)
-        model = Ridge() if task == "age" else LogisticRegression(max_iter=2000)
-        return model.fit(known[there], labels[there]).predict(tested)
-
-    return _as_predicted(answer, clips)
-
-
-def looked_up(embeddings: np.ndarray, clips: pd.DataFrame, split: Split) -> tuple[np.ndarray, ...]:
-    """The usual label, or the mean age, of the training speaker whom each clip is taken for."""
-    speakers = identified(embeddings, clips, split)
-    of_speaker = clips.iloc[split.train].groupby("speaker")
-
-    def answer(task: str) -> np.ndarray:
-        usual = of_speaker[task].agg("mean" if task == "age" else _mode)
-        return usual.reindex(speakers).to_numpy()
-
-    return _as_predicted(answer, clips)
-
-
-def constant(embeddings: np.ndarray, clips: pd.DataFrame, split: Split) -> tuple[np.ndarray, ...]:
-    """The most frequent labels and the mean age of what is trained on."""
-    known = clips.iloc[split.train]
-
-    def answer(task: str) -> np.ndarray:
-        usual = known[task].mean() if task == "age" else _mode(known[task])
-        return np.full(len(split.test), usual)
-
-    return _as_predicted(answer, clips)
-
-
-def _mode(labels: pd.Series) -> Any:
-    return next(iter(labels.mode()), None)
-
-
-def _as_predicted(answer: Callable[[str], np.ndarray], clips: pd.DataFrame) -> tuple[Any, ...]:
-    """Certain answers as `predictions.frame` takes them."""
-    emotion, gender = (
-        (answer(task)[:, None] == np.array(classes, object)).astype(np.float32)
-        for task, classes in (("emotion", emotion_classes(clips["emotion"])), ("gender", GENDERS))
-    )
-    return emotion, gender, np.asarray(answer("age"), np.float32)
+def _better(task: str, difference: pd.DataFrame) -> tuple[str, str]:
+    """A difference with its interval, positive where the first is better; what chance may be."""
+    factor, unit = (-1, "years") if task == "age" else (100, "points")
+    columns = difference[["difference", "low", "high"]]
+    value, *limits = factor * columns.loc[[task]].to_numpy(float)[0]
+    low, high = sorted(limits)
+    chance = "" if low > 0 or high < 0 else ", which may be chance"
+    return f"{value:.1f} [{low:.1f}, {high:.1f}] {unit}", chance
 
 
 def _said(task: str, row: pd.Series) -> str:

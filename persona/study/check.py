@@ -261,11 +261,18 @@ def page(title: str, found: Sequence[Finding], rows: pd.DataFrame) -> str:
         f"<p>{escape(one.words)}</p>" + _listed(one.rows)
         for one in found
     )
+    return document(title, f"{sections}<h2>Pictures</h2>{_picture(rows)}")
+
+
+def document(title: str, body: str) -> str:
+    """One HTML page around a body; it loads nothing, and fits a phone."""
     return (
-        "<!doctype html><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
+        "<!doctype html><html lang='en'><meta charset='utf-8'>"
+        "<meta name='viewport' content='width=device-width, initial-scale=1'>"
         f"<title>{escape(title)}</title><style>body{{font:16px/1.5 system-ui;max-width:60rem;"
-        "margin:2rem auto;padding:0 1rem}img{max-width:100%}</style>"
-        f"<h1>{escape(title)}</h1>{sections}<h2>Pictures</h2>{_picture(rows)}"
+        "margin:2rem auto;padding:0 1rem;overflow-wrap:anywhere}img{max-width:100%}"
+        "td,th{padding:.2rem .8rem .2rem 0;text-align:left;vertical-align:top}</style>"
+        f"<h1>{escape(title)}</h1>{body}"
     )
 
 
