@@ -96,13 +96,16 @@ def test_every_page_has_a_description_of_its_own_and_says_what_made_it(built):
 
 
 @pytest.mark.slow
-def test_where_the_repository_is_known_there_are_buttons_and_a_sitemap(tmp_path, monkeypatch):
+def test_where_the_repository_is_known_there_are_buttons_and_a_sitemap_and_equations_show(
+    tmp_path, monkeypatch
+):
     shutil.copytree(ROOT / "book", tmp_path, dirs_exist_ok=True)
     (tmp_path / "notebooks").mkdir()
     shutil.copy(ROOT / "notebooks" / "15_app.ipynb", tmp_path / "notebooks")
     shutil.copy(ROOT / "_config.yml", tmp_path)
-    toc = "format: jb-book\nroot: notebooks/15_app\nchapters:\n- file: glossary\n"
+    toc = "format: jb-book\nroot: notebooks/15_app\nchapters:\n- file: glossary\n- file: sum\n"
     (tmp_path / "_toc.yml").write_text(toc)
+    (tmp_path / "sum.md").write_text("# A sum\n\nOf $x_i$ this is\n\n$$\\sum_i x_i$$\n")
     monkeypatch.setenv("PERSONA_REPOSITORY", "https://github.com/someone/persona")
     program = Path(sys.executable).with_name("jupyter-book")
     subprocess.run([program, "build", "--quiet", tmp_path], check=True, capture_output=True)
@@ -120,6 +123,8 @@ def test_where_the_repository_is_known_there_are_buttons_and_a_sitemap(tmp_path,
         assert f'href="{address}"' in chapter_, address
     assert f'href="{there}/edit/main/book/glossary.md"' in glossary
     assert "https://someone.github.io/persona/_static/card.png" in glossary
+    equations = (pages / "sum.html").read_text()
+    assert equations.count("<math ") == 2 and "MathJax" not in equations
     sitemap = (pages / "sitemap.xml").read_text()
     assert "<loc>https://someone.github.io/persona/notebooks/15_app.html</loc>" in sitemap
 

@@ -1,9 +1,9 @@
 """What the book computes of itself while it is built.
 
 The footer's version, date and commit; a description and a card of each page for search engines and
-messengers; buttons to the repository, a sitemap and canonical addresses where the repository's
-address is known; pages of facts (model card, datasheet, changelog) by the directive `computed`;
-docstrings as lists; and a limit on what a page weighs.
+messengers; equations that need no script; buttons to the repository, a sitemap and canonical
+addresses where the repository's address is known; pages of facts (model card, datasheet, changelog)
+by the directive `computed`; docstrings as lists; and a limit on what a page weighs.
 """
 
 import re
@@ -17,6 +17,8 @@ import facts
 import weight
 from docutils import nodes
 from docutils.statemachine import StringList
+from docutils.utils.math import MathError
+from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.util import logging
@@ -116,6 +118,16 @@ class Computed(SphinxDirective):
         return found.children
 
 
+def show_math(translator: Any, node: nodes.Element) -> None:
+    """An equation as MathML, which browsers draw by themselves: MathJax is on another host."""
+    try:
+        block = isinstance(node, nodes.math_block)
+        translator.body.append(tex2mathml(node.astext(), as_block=block))
+    except MathError as error:
+        logger.warning("An equation cannot be shown: %s", error, location=node)
+    raise nodes.SkipNode
+
+
 PARAMETER = re.compile(r"(\*{0,2}\w+(?:, \*{0,2}\w+)*) : (.+)")
 
 
@@ -159,6 +171,7 @@ def finish(app: Sphinx, exception: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("computed", Computed)
+    app.add_html_math_renderer("mathml", (show_math, None), (show_math, None))
     app.connect("config-inited", configure)
     app.connect("autodoc-process-docstring", list_parameters)
     # After the theme has prepared the page's context, before it makes buttons of it.
