@@ -4,7 +4,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from persona.app.predictor import Prediction, Predictor
+    from persona.app.prediction import Prediction
+    from persona.app.predictor import Predictor
 
 __version__ = "0.1.0"
 __all__ = ["Prediction", "Predictor", "__version__"]

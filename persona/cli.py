@@ -6,17 +6,10 @@ from pathlib import Path
 import click
 
 from persona import __version__
+from persona.commands import FOLDER, FOUND, JOBS, MODEL, PATH, REVISION, SHOWN
+from persona.commands.corpus import corpus
+from persona.commands.models import audit, evaluate, train
 from persona.errors import PersonaError
-
-SHOWN = 20
-"""Skipped clips that are listed one by one."""
-
-PATH = click.Path(path_type=Path)
-FOUND = click.Path(exists=True, file_okay=False, path_type=Path)
-FOLDER = click.option("--folder", type=PATH, metavar="DIR", help="Folder of the corpus's audio.")
-JOBS = click.option("--jobs", type=click.IntRange(1), help="Workers (default: one per core).")
-MODEL = click.option("--model", help="Folder, or name on the hub (default: the one that ships).")
-REVISION = click.option("--revision", help="Branch, tag or commit on the hub.")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -53,85 +46,9 @@ def app() -> None:
     """Emotion, gender and age from a voice."""
 
 
-@app.group()
-def corpus() -> None:
-    """Download, import, check and describe corpora."""
-
-
-@corpus.command()
-@click.option("--from", "source", type=PATH, metavar="DIR", help="Import a copy found there.")
-@FOLDER
-def fetch(source: Path | None, folder: Path | None) -> None:
-    """Download every clip of CREMA-D (0.6 GB), or import a copy; each is checked by SHA-256."""
-    from persona import corpora
-
-    if source:
-        for name, clip in corpora.import_copy(source, folder).items():
-            print(f"{name} is {clip}: renamed")
-    else:
-        corpora.fetch(folder)
-    print(f"CREMA-D is complete in {folder or corpora.audio_folder('crema-d')}")
-
-
-@corpus.command()
-@FOLDER
-def verify(folder: Path | None) -> None:
-    """Check every clip of CREMA-D by SHA-256."""
-    from persona import corpora
-
-    print(f"Every clip in {corpora.locate(folder)} is the official one.")
-
-
-@corpus.command()
-def oddities() -> None:
-    """List clips of CREMA-D that no label can describe."""
-    from persona import corpora
-
-    print(corpora.oddities().to_string(index=False))
-
-
-@corpus.command()
-@click.argument("name")
-@click.argument("folder", type=PATH)
-@click.option("--out", type=PATH, metavar="CSV", help="The table (default: NAME.csv).")
-def table(name: str, folder: Path, out: Path | None) -> None:
-    """List the clips of a published corpus in a table, from the FOLDER that holds it.
-
-    NAME: common-voice, emodb, emovo, emozionalmente, esd, msp-podcast, nemo, ravdess, tess, timit
-    or voxceleb.
-    """
-    from persona.corpora import layouts
-
-    print(*layouts.write(name, folder, out or Path(f"{name}.csv")), sep="\n")
-
-
-@corpus.command()
-@click.argument("table", type=PATH, metavar="CSV")
-@FOLDER
-@click.option("--out", type=PATH, metavar="HTML", help="The page.")
-@JOBS
-def check(table: Path, folder: Path | None, out: Path | None, jobs: int | None) -> int:
-    """Check one's own recordings: files, copies, labels, balance, shortcuts; as a page, too."""
-    from persona import corpora, features, store
-    from persona.app import own
-    from persona.study import check as checks
-
-    corpus = corpora.load(table, **({"folder": folder} if folder else {}))
-    clips, measured = corpus.clips(), checks.measure(corpus, jobs)
-    name = own.DEFAULT
-    known = features.available(name, str(table)) and features.read(name, str(table))
-    whole = known and set(clips["clip"]) <= set(known.clips)
-    found = checks.findings(clips, measured, known.at(clips["clip"]) if known and whole else None)
-    for one in found:
-        print(f"{'! ' if one.wrong else ''}{one.title}: {one.words}")
-        for row in one.rows[:SHOWN]:
-            print(f"    {row}")
-    page = out or store.made() / "reports" / f"{corpus.name}.html"
-    store.write_bytes(
-        page, checks.page(corpus.title, found, checks.joined(clips, measured)).encode()
-    )
-    print(f"The page with pictures: {page}")
-    return int(any(one.wrong for one in found))
+app.add_command(corpus)
+for command in (train, evaluate, audit):
+    app.add_command(command)
 
 
 @app.command()
@@ -203,113 +120,6 @@ def weights(representation: str, revision: str | None) -> None:
     given = {"revision": revision} if revision else {}
     for key, value in representations.load(representation, **given).provenance().items():
         print(f"{key}: {value}")
-
-
-@app.command()
-@click.argument("representation", nargs=-1)
-@click.option("--out", type=PATH, metavar="DIR", help="Folder of the model.")
-@click.option("--networks", type=click.IntRange(1), default=3, help="In the ensemble.")
-@click.option(
-    "--corpus", type=PATH, metavar="CSV", help="Of one's own recordings: file, speaker, ..."
-)
-@FOLDER
-@click.option("--allow-shared-speakers", "shared", is_flag=True, help="Test on known speakers.")
-@click.option("--from", "start", metavar="MODEL", help="Go on from it; `default` ships.")
-@JOBS
-def train(
-    representation: tuple[str, ...],
-    out: Path | None,
-    networks: int,
-    corpus: Path | None,
-    folder: Path | None,
-    shared: bool,
-    start: str | None,
-    jobs: int | None,
-) -> None:
-    """Make a model: cross-validate by speaker, train on every clip, write its card.
-
-    REPRESENTATION: feature tables that are joined (default: those of the model that ships).
-    """
-    from dataclasses import replace
-
-    from persona import store
-    from persona.app import own, release
-    from persona.study import best
-
-    if corpus:
-        folder_out = out or store.made() / "models" / corpus.stem
-        model = own.train(
-            corpus, folder_out, replace(best.RECIPE, networks=networks), folder=folder,
-            representation=list(representation) or [own.DEFAULT], shared_speakers=shared,
-            start=start, jobs=jobs,
-        )  # fmt: skip
-        print(*own.lines(model.card), *model.card["limits"], sep="\n")
-        print(f"The model is in {folder_out}: persona predict talk.wav --model {folder_out}")
-        return
-    if folder or shared or start:
-        raise PersonaError("--folder, --from and --allow-shared-speakers go with --corpus.")
-    if representation:
-        experiment = best.recipe("+".join(representation), networks=networks)
-    else:
-        experiment = best.shipped()
-    folder_out = out or store.made() / "models" / ("+".join(representation) or "default")
-    card = release.train(experiment, folder_out, jobs=jobs).card
-    print(f"{folder_out}, tested on speakers it was not trained on:", *own.lines(card), sep="\n")
-
-
-@app.command()
-@click.option("--corpus", required=True, help="Name of a corpus, or a CSV of clips.")
-@MODEL
-@click.option("--map", "label_map", type=PATH, metavar="JSON", help='{"label": "class" or null}')
-@FOLDER
-@click.option("--out", type=PATH, metavar="JSON", help="Write the report there too.")
-@JOBS
-def evaluate(
-    corpus: str,
-    model: str | None,
-    label_map: Path | None,
-    folder: Path | None,
-    out: Path | None,
-    jobs: int | None,
-) -> None:
-    """Test a model on a corpus that it was not trained on: what its card says, of other people."""
-    from persona import corpora, store
-    from persona.app import evaluate as reports
-    from persona.app import model as models
-    from persona.app.predictor import Predictor
-
-    mapping = reports.read_map(label_map) if label_map else {}
-    chosen = corpora.load(corpus, **({"folder": folder} if folder else {}))
-    report = reports.evaluate(Predictor(models.load(model)), chosen, mapping, jobs=jobs)
-    print(*reports.lines(report), sep="\n")
-    if out:
-        store.write_json(out, report)
-
-
-@app.command()
-@click.argument("clips", type=PATH, metavar="CSV")
-@click.option("--split", required=True, metavar="COLUMN", help="Fold numbers, or train and test.")
-@FOLDER
-@click.option("--out", type=PATH, metavar="HTML", help="Write it as a page, too.")
-@JOBS
-def audit(clips: Path, split: str, folder: Path | None, out: Path | None, jobs: int | None) -> None:
-    """Tell how much of what a split reports is memory of who is speaking.
-
-    Columns emotion_predicted, gender_predicted and age_predicted, if any, are what a model
-    predicted of the clips that the split tests.
-    """
-    from persona import corpora, features, store
-    from persona.app import own
-    from persona.study import audit as audits
-
-    corpus = corpora.load(clips, **({"folder": folder} if folder else {}))
-    audits.splits(corpus.clips(), split)  # what is wrong with it is said before anything is done
-    own.extract(corpus, ["campplus"], jobs)
-    embeddings = features.read("campplus", str(clips)).at(corpus.clips()["clip"])
-    found = audits.audit(corpus.clips(), embeddings, split)
-    print(found.page())
-    if out:
-        store.write_bytes(out, found.html(f"{corpus.title}, split by {split}").encode())
 
 
 @app.command()

@@ -7,7 +7,7 @@ surrounds it does not shift its ends. What is kept, joined end to end, is the st
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -17,6 +17,7 @@ from numpy.lib.stride_tricks import sliding_window_view as _sliding
 from persona import store
 from persona.audio import RATE
 from persona.errors import AudioError, WeightsError
+from persona.quality import FRAME, SILENT, STEP, Measures, Quality
 
 VERSION = 1  # raised whenever the same samples give other speech
 WINDOW = 5.0  # seconds of speech that are heard at once
@@ -27,50 +28,23 @@ _DETECTOR = "silero-vad 6.2.3"
 _FILE = ("models", "silero", "silero_vad_16k_sequence.onnx")
 _SHA256 = "9ccdacc4719d8aa7e45a77536bfabec45a03ba1f2fad5e241ab4060b24238a85"
 
-# Silero's frame, the samples before it that it also sees, and frames in one call of the network.
-_STEP, _CONTEXT, _CALL = 512, 64, 512
+# Samples before a frame that Silero's network also sees, and frames in one call of it.
+_CONTEXT, _CALL = 64, 512
 _LEAD = 8  # frames of silence before the first: else the network misses speech at the very start
 _LOUD = -10.0  # dBFS to which the loudest quarter of a second is brought for the network
 _RUMBLE = 161  # samples: what swings slower than this (100 Hz) is no voice, and misleads it
-_OFF = (
-    0.35  # a run of frames above is speech if what exceeds the first of a pair sums to the second
-)
+# A run of frames above is speech if what exceeds the first of a pair sums to the second.
+_OFF = 0.35
 _SURE = (0.5, 2.0), (0.35, 1.0)  # four certain frames; where that finds nothing, a few likely ones
 
-_FRAME = 160  # samples: 10 ms, the unit of these numbers
+# Frames of 10 ms are the unit of these numbers.
 _REACH = 15  # a segment's ends are sought up to this far from what the network found
 _RANGE = 30.0  # dB below a segment's loud frames (their 95th percentile) in which speech lies
 _STEADY = 2.0  # dB between quiet and loud frames of a segment: less is a hum
 _GAP = 40  # a shorter pause is kept
 _SHORTEST = 10  # less is no speech
 _PAD = 10  # kept on either side of a segment
-_HANN = np.hanning(_STEP).astype(np.float32)
 _QUIET = 2560  # samples: digital silence that is kept, whole steps of both grids
-_SILENT = -96.0  # dBFS: below the noise of 16 bits, nothing was recorded
-
-
-@dataclass(frozen=True)
-class Quality:
-    """What the speech of a recording is like.
-
-    seconds : of speech.
-    level : root mean square of the speech, dB of full scale.
-    clipped : share of its samples, 0 to 1, that stand at full scale (within 0.1 % or beyond) and
-        follow one that does.
-    snr : dB from the noise to the speech. The noise is the median frame of 10 ms outside the
-        speech, or, where less than half a second is outside, the tenth percentile within.
-    bandwidth : Hz below which 99 % of the speech's energy lies, after a pre-emphasis of 0.97:
-        about 3,400 over a telephone.
-    """
-
-    seconds: float
-    level: float
-    clipped: float
-    snr: float
-    bandwidth: float
-
-    def to_dict(self) -> dict[str, float]:
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -134,7 +108,7 @@ class Listener:
     def __init__(self) -> None:
         self.length = 0.0  # seconds of audio so far
         self._segments: list[tuple[int, int]] = []
-        self._measures = _Measures()
+        self._measures = Measures()
 
     @property
     def segments(self) -> np.ndarray:
@@ -217,7 +191,7 @@ def _stretches(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
             while len(joined) > longest:
                 first = longest - longest // 10
                 around = _sliding(_levels(joined[first:longest]), 31).mean(axis=1)
-                cut = first + (int(around.argmin()) + 15) * _FRAME
+                cut = first + (int(around.argmin()) + 15) * FRAME
                 yield joined[:cut]
                 joined = joined[cut:]
             held, length = [joined], len(joined)
@@ -243,11 +217,11 @@ def _segments(clean: np.ndarray, level: np.ndarray) -> np.ndarray:
     if len(level) < _SHORTEST:
         return nothing
     loudest = np.median(_sliding(level, min(25, len(level))), axis=1).max()
-    if loudest < _SILENT:
+    if loudest < SILENT:
         return nothing
     probability = _probabilities(clean * np.float32(10 ** ((_LOUD - loudest) / 20)))
     found = next((f for sure in _SURE if len(f := _spoken(probability, *sure))), nothing)
-    found = (found * (_STEP / _FRAME) + [-_REACH, _REACH]).round().astype(int)
+    found = (found * (STEP / FRAME) + [-_REACH, _REACH]).round().astype(int)
     active = np.zeros(len(level), bool)
     # A click of under 20 ms is not how loud a frame is.
     steady = np.median(_sliding(np.pad(level, 2, mode="edge"), 5), axis=1)
@@ -256,7 +230,7 @@ def _segments(clean: np.ndarray, level: np.ndarray) -> np.ndarray:
         active[start:end] = (steady[start:end] > loud - _RANGE) & (loud - quiet > _STEADY)
     runs = _joined(_runs(active), _GAP)
     runs = runs[runs[:, 1] - runs[:, 0] >= _SHORTEST] + [-_PAD, _PAD]
-    return np.where(runs >= len(level), len(clean), runs * _FRAME).clip(0)
+    return np.where(runs >= len(level), len(clean), runs * FRAME).clip(0)
 
 
 def _without_rumble(samples: np.ndarray) -> np.ndarray:
@@ -276,10 +250,10 @@ def _spoken(probability: np.ndarray, on: float, sure: float) -> np.ndarray:
 def _probabilities(samples: np.ndarray) -> np.ndarray:
     """Silero's probability of speech in each 512 samples, the last padded with zeros."""
     network = _network()
-    count = -(-len(samples) // _STEP) + _LEAD
-    lead = _CONTEXT + _LEAD * _STEP
-    padded = np.pad(samples, (lead, _CONTEXT + count * _STEP - lead - len(samples)))
-    frames = _sliding(padded, _CONTEXT + _STEP)[::_STEP]
+    count = -(-len(samples) // STEP) + _LEAD
+    lead = _CONTEXT + _LEAD * STEP
+    padded = np.pad(samples, (lead, _CONTEXT + count * STEP - lead - len(samples)))
+    frames = _sliding(padded, _CONTEXT + STEP)[::STEP]
     hidden = cell = np.zeros((1, 1, 128), np.float32)
     found = []
     for start in range(0, count, _CALL):
@@ -308,8 +282,8 @@ def _network() -> Any:
 
 def _levels(samples: np.ndarray) -> np.ndarray:
     """dB of full scale of each whole frame of 10 ms, without what does not swing (an offset)."""
-    count = len(samples) // _FRAME
-    power = samples[: count * _FRAME].reshape(count, _FRAME).var(axis=1)
+    count = len(samples) // FRAME
+    power = samples[: count * FRAME].reshape(count, FRAME).var(axis=1)
     return 10 * np.log10(power + 1e-12)
 
 
@@ -325,42 +299,3 @@ def _joined(runs: np.ndarray, gap: int) -> np.ndarray:
         return runs
     apart = runs[1:, 0] - runs[:-1, 1] >= gap
     return np.column_stack((runs[np.r_[True, apart], 0], runs[np.r_[apart, True], 1]))
-
-
-class _Measures:
-    """Sums from which `Quality` follows; of levels a number for each 10 ms is kept."""
-
-    def __init__(self) -> None:
-        self.count, self._clipped, self._power = 0, 0, 0.0
-        self._spectrum = np.zeros(_STEP // 2 + 1)
-        self._inside: list[np.ndarray] = []
-        self._outside: list[np.ndarray] = []
-
-    def add(self, samples: np.ndarray, level: np.ndarray, segments: np.ndarray) -> None:
-        inside = np.zeros(len(level), bool)
-        for start, end in segments:
-            inside[start // _FRAME : end // _FRAME] = True
-            piece = samples[start:end]
-            full = np.abs(piece) >= 0.999
-            self._clipped += int((full[1:] & full[:-1]).sum())
-            self.count += len(piece)
-            self._power += float(piece.var(dtype=np.float64)) * len(piece)
-            frames = _sliding(piece - piece.mean(), _STEP)[::_STEP] * _HANN
-            self._spectrum += (np.abs(np.fft.rfft(frames)) ** 2).sum(axis=0)
-        self._inside.append(level[inside])
-        self._outside.append(level[~inside & (level > _SILENT)])
-
-    def quality(self) -> Quality:
-        inside, outside = np.concatenate(self._inside), np.concatenate(self._outside)
-        noise = np.median(outside) if len(outside) >= 50 else np.percentile(inside, 10)
-        level = 10 * np.log10(self._power / self.count + 1e-12)
-        hertz = np.linspace(0, RATE / 2, len(self._spectrum))
-        emphasis = np.abs(1 - 0.97 * np.exp(-2j * np.pi * hertz / RATE)) ** 2
-        energy = np.cumsum(self._spectrum * emphasis)
-        return Quality(
-            seconds=self.count / RATE,
-            level=round(float(level), 1),
-            clipped=self._clipped / self.count,
-            snr=round(float(level - noise), 1),
-            bandwidth=float(hertz[np.searchsorted(energy, 0.99 * energy[-1])]),
-        )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from persona.app import html
-from persona.app.predictor import Prediction, RecordingQuality, Timeline
+from persona.app.prediction import Prediction, RecordingQuality, Timeline
 from persona.labels import EMOTIONS
 
 ODD = """"it's" <img src=x onerror=alert(1)> & co.wav"""

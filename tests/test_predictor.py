@@ -14,7 +14,8 @@ from toy_model import CLIP, Bands
 
 import persona
 from persona import audio, speech
-from persona.app.predictor import FAR, Prediction, Predictor, age_limits
+from persona.app.prediction import Prediction
+from persona.app.predictor import FAR, Predictor, age_limits
 from persona.errors import AudioError, ModelError, PersonaError
 from persona.labels import EMOTIONS
 

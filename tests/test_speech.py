@@ -194,7 +194,7 @@ def test_quality_measures_what_it_names():
     spectrum[np.fft.rfftfreq(len(clip), 1 / RATE) > 3400] = 0
     telephone = np.fft.irfft(spectrum, len(clip)).astype(np.float32)
     assert speech.only(telephone).quality.bandwidth <= 3450 < quality.bandwidth
-    json.dumps(quality.to_dict(), allow_nan=False)
+    json.dumps(vars(quality), allow_nan=False)
 
 
 def test_little_speech_is_noted(all_is_speech):

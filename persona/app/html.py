@@ -6,7 +6,7 @@ from html import escape
 
 import numpy as np
 
-from persona.app.predictor import Prediction, highest
+from persona.app.prediction import Prediction, highest
 from persona.labels import GENDERS
 
 NOT_FOR = (

@@ -19,7 +19,8 @@ from persona import audio, store
 from persona.app import files as walk
 from persona.app import textgrid as textgrids
 from persona.app.files import readable
-from persona.app.predictor import Prediction, Predictor, highest
+from persona.app.prediction import Prediction, highest
+from persona.app.predictor import Predictor
 from persona.errors import AudioError, PersonaError, known
 from persona.labels import EMOTIONS, GENDERS
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from persona.app.predictor import Prediction
+from persona.app.prediction import Prediction
 from persona.labels import GENDERS
 
 Interval = tuple[float, float, str]

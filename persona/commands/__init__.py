@@ -1,0 +1,15 @@
+"""Groups of commands, a file each, and the options that they share."""
+
+from pathlib import Path
+
+import click
+
+SHOWN = 20
+"""Skipped clips that are listed one by one."""
+
+PATH = click.Path(path_type=Path)
+FOUND = click.Path(exists=True, file_okay=False, path_type=Path)
+FOLDER = click.option("--folder", type=PATH, metavar="DIR", help="Folder of the corpus's audio.")
+JOBS = click.option("--jobs", type=click.IntRange(1), help="Workers (default: one per core).")
+MODEL = click.option("--model", help="Folder, or name on the hub (default: the one that ships).")
+REVISION = click.option("--revision", help="Branch, tag or commit on the hub.")
