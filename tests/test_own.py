@@ -2,6 +2,7 @@
 
 import json
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ import toys
 from made_voices import CLASSES, table
 from toy_model import CLIP
 
-from persona import cli, corpora, features
+from persona import cli, corpora, features, representations
 from persona.app import evaluate, own
 from persona.app.card import WEIGHTS
 from persona.app.predictor import Predictor
@@ -148,6 +149,13 @@ class TestEvaluation:
         assert 0 <= report["age_interval"]["value"] <= 1
         text = "\n".join(evaluate.lines(report))
         assert "fed up as bored, odd as left out; left out of emotion: odd (6)" in text
+        assert "--map" not in text
+
+    def test_of_other_emotions_says_that_a_map_is_missing(self, predictor, tmp_path):
+        other = table(tmp_path / "other", speakers=2, emotions=("a", "b", "c"))
+        report = evaluate.evaluate(predictor, corpora.load(other), jobs=1)
+        assert report["left_out"] == {"a": 4, "b": 4, "c": 4}
+        assert any("No emotion is one of the model's: --map" in s for s in evaluate.lines(report))
 
     def test_agrees_with_what_the_model_answers(self, predictor, tmp_path):
         """By the road of training, the heads' answers are those to the table's embeddings."""
@@ -156,6 +164,20 @@ class TestEvaluation:
         x = features.read("toy", str(corpus.path)).at(rows["clip"])
         assert rows["age"].to_numpy() == pytest.approx(predictor.heads.run(x).age, abs=1e-4)
         assert evaluate.evaluate(predictor, corpus, jobs=1)["trained_on_it"]
+
+    def test_runs_a_network_once_for_all_its_layers(self, tmp_path):
+        corpus = corpora.load(table(tmp_path / "audio", speakers=1, each=2))
+        layers = [
+            representations.load("campplus", layer=name).provenance()
+            for name in ("block3", "block2")
+        ]
+        model = SimpleNamespace(card={"representations": layers})
+        (name,) = own.tables(model, corpus, jobs=1)
+        both = features.read(name, str(corpus.path)).embeddings
+        for layer in ("block3", "block2"):
+            features.extract(corpus, "campplus", name=layer, layer=layer, jobs=1)
+        apart = features.read("block3+block2", str(corpus.path)).embeddings
+        assert (both == apart).all()
 
     @pytest.mark.parametrize(
         ("mapping", "words"),

@@ -87,6 +87,8 @@ def lines(report: dict[str, Any]) -> list[str]:
     ]
     if interval := report.get("age_interval"):
         found.append(f"  ages inside the interval {interval['value']:.0%}")
+    if report["left_out"] and "emotion_accuracy" not in report["metrics"]:
+        found.append("No emotion is one of the model's: --map says which label is which class.")
     if report["trained_on_it"]:
         found.append("The model was trained on these very recordings: this is no test.")
     return found

@@ -12,7 +12,7 @@ from persona.app import card as cards
 from persona.app import model as models
 from persona.app import printing, release
 from persona.app.card import WEIGHTS
-from persona.app.predictor import Predictor
+from persona.app.predictor import Predictor, joined
 from persona.corpora import Corpus, Table
 from persona.errors import CorpusError, FeatureError, ModelError
 from persona.experiment import Experiment
@@ -160,12 +160,17 @@ def extract(corpus: Corpus, representation: Sequence[str], jobs: int | None) -> 
 
 
 def tables(predictor: Predictor, corpus: Corpus, jobs: int | None = None) -> list[str]:
-    """Feature tables of a corpus by a model's representations; made where they are not there."""
+    """Feature tables of a corpus by a model's representations; made where they are not there.
+
+    Layers of one network stand in one table, as the predictor embeds them: it runs once.
+    """
     names = []
-    for made_by in predictor.card["representations"]:
+    for made_by in joined(predictor.card["representations"]):
         restored = representations.restore(made_by)
         name = f"{made_by['representation']}-{store.fingerprint(restored.provenance())[:8]}"
-        known = {key: made_by[key] for key in ("layer", "pooling", "revision") if key in made_by}
+        known: dict[str, Any] = {
+            key: made_by[key] for key in ("layer", "pooling", "revision") if key in made_by
+        }
         _make(corpus, name, made_by["representation"], known, jobs)
         names.append(name)
     return names

@@ -66,7 +66,7 @@ class Predictor:
         self.heads = Heads(model.heads, len(self.emotions))
         try:
             self._representations = [
-                representations.restore(made) for made in _joined(self.card["representations"])
+                representations.restore(made) for made in joined(self.card["representations"])
             ]
         except (TypeError, AttributeError) as error:
             raise ModelError(
@@ -221,14 +221,14 @@ def age_limits(interval: dict[str, Any], age: float, seconds: float) -> tuple[fl
     return max(0.0, age - wider * float(below)), age + wider * float(above)
 
 
-def _joined(made_by: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def joined(made_by: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Layers of CAM++ that follow each other as one representation: the network runs once."""
-    joined: list[dict[str, Any]] = []
+    found: list[dict[str, Any]] = []
     for made in made_by:
-        last = joined[-1] if joined else {}
+        last = found[-1] if found else {}
         same = {**last, "layer": made.get("layer")} == made
         if same and made.get("representation") == "campplus":
-            joined[-1] = {**made, "layer": f"{last['layer']}+{made['layer']}"}
+            found[-1] = {**made, "layer": f"{last['layer']}+{made['layer']}"}
         else:
-            joined.append(made)
-    return joined
+            found.append(made)
+    return found
