@@ -1,5 +1,7 @@
 """The book builds without a warning from the notebooks as they are committed."""
 
+import hashlib
+import io
 import json
 import re
 import shutil
@@ -10,6 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+import soundfile
 import yaml
 
 import persona
@@ -194,3 +197,15 @@ def test_numbers_that_prose_states_of_the_corpora_are_theirs():
     assert f"aged {germans.min()} to {germans.max()}" in prose(
         "notebooks/13_outside_the_studio.ipynb"
     )
+
+
+def test_the_clips_to_guess_are_recordings_of_the_corpus_and_small():
+    files = sorted((ROOT / "data" / "listening").glob("*.flac"))
+    official = corpora.load("crema-d").clips().set_index("clip")["wav_sha256"]
+    assert len(files) == 8
+    for file in files:
+        samples, rate = soundfile.read(file, dtype="int16")
+        with io.BytesIO() as wav:
+            soundfile.write(wav, samples, rate, format="WAV", subtype="PCM_16")
+            assert hashlib.sha256(wav.getvalue()).hexdigest() == official[file.stem]
+        assert file.stat().st_size < 50_000

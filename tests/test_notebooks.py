@@ -84,15 +84,45 @@ class TestEveryChapter:
     def test_says_how_it_is_rerun(self, notebook):
         assert re.search(rf'chapter\.rerun_box\("{notebook.stem}"', every_source(notebook))
 
-    def test_hides_no_cell_but_the_one_that_writes_its_finding(self, notebook):
+    def test_hides_no_cell_but_those_of_its_answer(self, notebook):
         hidden = [c for c in code(notebook) if {"hide-input", "remove-input"} & set(tags(c))]
-        assert all("chapter.closing(" in source(cell) for cell in hidden)
+        assert all("chapter.closing(" in source(c) or source(c) == "answer" for c in hidden)
 
     def test_describes_every_figure_for_those_who_cannot_see_it(self, notebook):
         for cell in code(notebook):
             if re.search(r"\bfigures(_\w+)?\.\w+\(", source(cell)):
                 alt = cell["metadata"].get("mystnb", {}).get("image", {}).get("alt", "")
                 assert len(alt) > 40, source(cell)
+
+    def test_types_no_result_into_its_prose(self, notebook):
+        prose = (source(c) for c in cells(notebook) if c["cell_type"] == "markdown")
+        results = re.compile(r"\d[\d.,]*(?: %| points| times as)")
+        for line in "\n".join(prose).splitlines():
+            defined = re.search(r"\{cite|95 %|50 %|confidence", line)
+            assert defined or not results.search(line), line
+
+    def test_has_the_predictor_that_ignores_the_voice_in_every_table_of_values(self, notebook):
+        tables = [source(c) for c in code(notebook) if re.search(r"(?<![.\w])score\(", source(c))]
+        assert all(re.search(r"ignor|values \|", table) for table in tables)
+
+
+@pytest.mark.parametrize("notebook", CHAPTERS[1:], ids=lambda notebook: notebook.stem)
+class TestEveryChapterBehindTheFirstPage:
+    def test_has_its_limits_in_a_box(self, notebook):
+        [limits] = [source(c) for c in cells(notebook) if source(c).startswith("## Limits")]
+        assert re.fullmatch(r"## Limits\n\n:::\{admonition\} [^\n]+\n.+\n:::", limits, re.DOTALL)
+
+    def test_shows_its_answer_before_its_limits(self, notebook):
+        each = [source(cell) for cell in cells(notebook)]
+        [limits] = [n for n, text in enumerate(each) if text.startswith("## Limits")]
+        assert each[limits - 2 : limits] == ["## The answer", "answer"]
+        assert "answer = chapter.closing(" in "\n".join(each[: limits - 2])
+
+    def test_ends_in_two_exercises_each_with_what_will_be_seen(self, notebook):
+        last = source(cells(notebook)[-1])
+        assert last.startswith("## What to try")
+        folded = "<details><summary>What you will see</summary>\n\n.+?\n\n</details>"
+        assert len(re.findall(rf"\*\*\d\.\*\* .+?\n\n{folded}", last, re.DOTALL)) == 2
 
 
 def wrong_parameters():
