@@ -54,8 +54,14 @@ def test_the_readme_gives_one_number_for_one_configuration():
         assert len(printed) <= 1
 
 
-def test_a_finding_is_the_sentence_behind_in_short():
-    output = {"data": {"text/markdown": ["**In short:** it ", "works."]}}
+def test_a_finding_that_ships_has_three_sentences_at_most():
+    for sentences in store.read_json(shipping.findings_file()).values():
+        assert 1 <= len(re.findall(r"[.!?](?= [A-Z]|$)", sentences)) <= 3
+        assert len(sentences.split()) <= 90
+
+
+def test_a_finding_is_what_stands_behind_in_short_without_details():
+    output = {"data": {"text/markdown": ["**In short:** it ", "works.\n\n", "- in detail."]}}
     notebook = {"cells": [{"cell_type": "markdown"}, {"outputs": [output]}]}
     assert shipping.finding(notebook) == "it works."
     assert shipping.finding({"cells": []}) == ""
