@@ -11,6 +11,7 @@ from html import unescape
 from pathlib import Path
 from urllib.parse import unquote
 
+import pandas as pd
 import pytest
 import soundfile
 import yaml
@@ -154,6 +155,20 @@ def test_the_api_explains_parameters_as_a_list_and_prints_no_markup(built):
     text = re.sub(r"<[^>]+>", "", page)
     for left in (" : at most", "``", ":py:", "----"):
         assert left not in text
+
+
+def test_the_apps_chapter_states_the_cards_measures_with_their_intervals():
+    notebook = json.loads((ROOT / "notebooks" / "15_app.ipynb").read_text(encoding="utf-8"))
+    sources = ("".join(cell["source"]) for cell in notebook["cells"])
+    named, _, table = next(s for s in sources if "unseen actors" in s and "METRICS" in s).partition(
+        "\npd."
+    )
+    names = {"card": json.loads((ROOT / "data/models/default/card.json").read_text()), "pd": pd}
+    exec("from persona.study.terms import METRICS, interval, number\n" + named, names)
+    shown = eval(f"pd.{table}", names)
+    of = names["card"]["evaluation"]["metrics"]["age_rmse"]
+    expected = f"{of['value']:.1f} [{of['low']:.1f}, {of['high']:.1f}]"
+    assert shown.loc["age RMSE, years", "unseen actors"] == expected
 
 
 def test_the_contents_give_every_chapter_a_question_and_minutes():
