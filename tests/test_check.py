@@ -1,5 +1,7 @@
 """What is wrong with a table of clips is found, named, and drawn on one page."""
 
+import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 from made_voices import table, voice
@@ -65,6 +67,18 @@ def test_loudness_that_goes_with_a_label_is_measured(folder):
     assert "level 100%" in words and "a guess has 33%" in words
 
 
+def test_what_a_recording_does_not_tell_is_said_to_be_no_shortcut():
+    """Of a loud class and a soft one of the same speakers, and of classes alike in everything."""
+    rows = pd.DataFrame({"speaker": np.repeat(range(6), 20), "emotion": ["a", "b"] * 60})
+    alike = rows.assign(level=-20.0, bandwidth=7000.0, snr=30.0, seconds=1.0)
+    assert check.shortcut(alike, "emotion").words.endswith("By these alone it is not told.")
+    loud = alike.assign(level=np.where(rows["emotion"] == "a", -10.0, -30.0))
+    noise = np.random.default_rng(0).normal(size=(len(rows), 4))
+    loud[list(check.QUALITIES)] += noise
+    assert "level 100%" in check.shortcut(loud, "emotion").words
+    assert "may be no more than this" in check.shortcut(loud, "emotion").words
+
+
 def test_a_copy_at_another_level_is_a_near_duplicate(folder):
     pytest.importorskip("sklearn")
     path = table(folder)
@@ -86,7 +100,7 @@ def test_the_command_prints_and_draws_and_says_so_by_its_code(folder, tmp_path, 
         cli.main(["corpus", "check", path, "--out", str(tmp_path / "p.html"), "--jobs", "1"]) == 0
     )
     page = (tmp_path / "p.html").read_text()
-    assert page.startswith("<!doctype html>") and "data:image/png" in page
+    assert page.startswith("<!doctype html>") and page.count("data:image/png") == 4
     (folder / "0-0.wav").unlink()
     assert cli.main(["corpus", "check", path, "--jobs", "1"]) == 1
     assert "! Files that cannot be used" in capsys.readouterr().out
