@@ -1,5 +1,7 @@
 """Figures show what they are given, in one style, with one legend."""
 
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -186,6 +188,15 @@ def test_maps_have_titles_names_and_a_legend():
     assert titles[:4] == ["emotion", "gender", "age", "speaker"] and not any(titles[4:])
     assert [figure.axes[i].get_ylabel() for i in (0, 4)] == ["MFCC", "d-vector"]
     assert labels(figure) == [*EMOTIONS, "female", "male"]
+
+
+def test_maps_of_several_representations_leave_a_page_under_its_limit():
+    clips = pd.concat([CLIPS] * 50, ignore_index=True)  # as many as twelve speakers have
+    points = np.random.default_rng(0).normal(size=(len(clips), 2))
+    figure = figures_data.maps({"mfcc": points}, clips)
+    with io.BytesIO() as png:
+        figure.savefig(png, dpi=figure.dpi)
+        assert len(png.getvalue()) < 200_000
 
 
 def test_a_waveform_is_drawn_over_seconds_with_its_speech():

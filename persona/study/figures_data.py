@@ -102,6 +102,7 @@ def maps(points: Mapping[str, np.ndarray], clips: pd.DataFrame) -> "Figure":
     points : representation to an array of shape (len(clips), 2).
     """
     figure, axes = subplots(len(points), len(_COLUMNS), 11, 2.7 * len(points) + 0.8)
+    figure.set_dpi(110)  # thousands of markers: at full density they alone would weigh a megabyte
     for row, (name, where) in zip(axes, points.items(), strict=True):
         for axis, column in zip(row, _COLUMNS, strict=True):
             _scatter(axis, where, clips[column])
