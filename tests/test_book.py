@@ -11,6 +11,8 @@ from html import unescape
 from pathlib import Path
 from urllib.parse import unquote
 
+import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import pytest
 import soundfile
@@ -22,6 +24,9 @@ from persona.study import chapter
 from persona.study.shipping import FINDINGS
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+import weight  # noqa: E402
+
 TOC = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text())
 
 
@@ -100,7 +105,7 @@ def test_every_page_has_a_description_of_its_own_and_says_what_made_it(built):
 
 
 @pytest.mark.slow
-def test_where_the_repository_is_known_there_are_buttons_and_a_sitemap_and_equations_show(
+def test_a_book_of_three_pages_has_buttons_a_sitemap_equations_and_a_limit_of_weight(
     tmp_path, monkeypatch
 ):
     shutil.copytree(ROOT / "book", tmp_path, dirs_exist_ok=True)
@@ -109,10 +114,17 @@ def test_where_the_repository_is_known_there_are_buttons_and_a_sitemap_and_equat
     shutil.copy(ROOT / "_config.yml", tmp_path)
     toc = "format: jb-book\nroot: notebooks/15_app\nchapters:\n- file: glossary\n- file: sum\n"
     (tmp_path / "_toc.yml").write_text(toc)
-    (tmp_path / "sum.md").write_text("# A sum\n\nOf $x_i$ this is\n\n$$\\sum_i x_i$$\n")
+    for name in ("one.png", "two.png"):  # noise packs to nothing less
+        noise = np.random.default_rng(0).integers(0, 256, (800, 800, 3), dtype=np.uint8)
+        plt.imsave(tmp_path / name, noise)
+    (tmp_path / "sum.md").write_text(
+        "# A sum\n\nOf $x_i$ this is\n\n$$\\sum_i x_i$$\n\n![one](one.png) ![two](two.png)\n"
+    )
     monkeypatch.setenv("PERSONA_REPOSITORY", "https://github.com/someone/persona")
     program = Path(sys.executable).with_name("jupyter-book")
-    subprocess.run([program, "build", "--quiet", tmp_path], check=True, capture_output=True)
+    command = [program, "build", "--quiet", tmp_path]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert re.findall(r"(\w+) weighs 1\.\d+ MB compressed", done.stderr) == ["sum"]
     pages = tmp_path / "_build" / "html"
     chapter_, glossary = (
         (pages / name).read_text() for name in ("notebooks/15_app.html", "glossary.html")
@@ -131,6 +143,17 @@ def test_where_the_repository_is_known_there_are_buttons_and_a_sitemap_and_equat
     assert equations.count("<math ") == 2 and "MathJax" not in equations
     sitemap = (pages / "sitemap.xml").read_text()
     assert "<loc>https://someone.github.io/persona/notebooks/15_app.html</loc>" in sitemap
+
+
+@pytest.mark.slow
+def test_a_page_loads_little_and_the_icons_that_it_shows(built):
+    assert (built / "_static" / "scripts" / "fontawesome.js").stat().st_size < 150_000
+    icons = (built / "_static" / "scripts" / "fontawesome.js").read_text(encoding="utf-8")
+    for icon in ("circle-half-stroke", "bars", "download", "magnifying-glass"):
+        assert re.search(rf'[{{,]"?{icon}"?:\[', icons)
+    assert "monero:" not in icons
+    for page in chapters():
+        assert weight.weigh(built / f"{page}.html") < 400_000  # figures are not run here
 
 
 @pytest.mark.slow
