@@ -154,7 +154,7 @@ class Experiment:
         """
         trained = [*self.corpus.split("+"), *self.besides]
         tables = {
-            corpus: [features.read(self.representation, corpus).checksum, checksum(corpus)]
+            corpus: [features.checksum(self.representation, corpus), checksum(corpus)]
             for corpus in trained
         }
         tested = {

@@ -383,6 +383,7 @@ class TestReading:
         assert joined.embeddings.shape == (120, 2 * toys.DIMENSION)
         assert np.array_equal(joined.embeddings[:, toys.DIMENSION :], other)
         assert joined.checksum != features.read("other+toy", "toy").checksum
+        assert features.checksum("toy+other", "toy") == joined.checksum
 
     def test_the_order_of_at_is_that_of_the_names(self, file):
         table = features.read("toy", "toy")
