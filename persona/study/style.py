@@ -27,6 +27,7 @@ class Look(NamedTuple):
 LOOKS = {
     "random-clip": Look("s", BLUE),
     "speaker-disjoint": Look("o", RED),
+    "given": Look("^", GREEN),
     "paper": Look("D", INK),
     "training": Look("s", INK),
     "validation": Look("o", RED),

@@ -42,6 +42,7 @@ NAMES = {
     "cnn": "CNN",
     "random-clip": "random clips",
     "speaker-disjoint": "unseen speakers",
+    "given": "as the benchmark splits",
     "crema-d": "CREMA-D",
     "emodb": "EmoDB",
     "speechocean762": "speechocean762",
