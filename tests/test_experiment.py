@@ -1,6 +1,7 @@
 """Experiments: declared, computed, kept, known by what decides them, and blind to test speakers."""
 
 import shutil
+import threading
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -395,6 +396,16 @@ class TestFunctions:
 
 
 class TestRun:
+    def test_a_second_run_of_a_study_waits_for_the_first(self, build):
+        given = {"train": True, "jobs": 1}
+        second = threading.Thread(target=run, args=([BASE.but(seeds=[0])],), kwargs=given)
+        with store.lock(build / "predictions" / "experiments"):
+            second.start()
+            second.join(1)
+            assert second.is_alive() and not list(build.glob("predictions/*.parquet"))
+        second.join()
+        assert list(build.glob("predictions/*.parquet"))
+
     def test_only_what_is_missing_is_computed(self, trained):
         first, second = BASE.but(label="a"), BASE.but(label="b", architecture="cnn")
         once(first)

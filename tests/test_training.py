@@ -198,6 +198,12 @@ class TestValidation:
             assert history.best_epoch == SETTINGS.epochs - 1
         assert torch.isfinite(network.predict(EMBEDDINGS).age).all()
 
+    def test_it_is_measured_without_dropout(self):
+        settings = replace(SETTINGS, dropout=0.5)
+        network, history = fit(EMBEDDINGS, TARGETS, *ROWS, 0, settings=settings)
+        again = training._held_out(network, EMBEDDINGS, TARGETS, SPLIT.validation, settings)
+        assert history.validation[history.best_epoch] == pytest.approx(again.numpy(), rel=1e-5)
+
     def test_with_no_patience_validation_rows_are_trained_on(self, updates):
         settings = replace(SETTINGS, patience=0, epochs=2)
         network, history = fit(EMBEDDINGS, TARGETS, *ROWS, 0, settings=settings)
