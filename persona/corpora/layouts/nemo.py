@@ -1,6 +1,7 @@
 """nEMO (Christop 2024), acted Polish: `data.tsv` and `samples/SM0_anger_1.wav`.
 
-As in the checkout of github.com/amu-cai/nEMO and its README. Tried on the whole corpus.
+As in the checkout of github.com/amu-cai/nEMO and its README. The table was made of all 4,481 clips;
+the audio of 159 was heard.
 """
 
 from collections.abc import Iterator
