@@ -170,7 +170,7 @@ class TestIdentity:
             {"settings": Settings(), "estimator": partial(undecided, age=50.0)},
             {"settings": Settings(), "estimator": partial(undecided, age=60.0)},
         ],
-        ids=str,
+        ids="-".join,
     )  # fmt: skip
     def test_every_field_but_the_label_changes_it(self, change, identities={}):  # noqa: B006
         changed = BASE.but(**change)
