@@ -1,5 +1,6 @@
 """Pages of facts, each as Markdown: every number is read from what the repository ships."""
 
+import csv
 import json
 import os
 from collections.abc import Iterable, Sequence
@@ -159,6 +160,25 @@ def _sheet(corpus: Corpus, provenance: dict[str, Any]) -> str:
 def _share(counts: Any) -> str:
     return (
         listed([f"{n:,} {name}" for name, n in counts.items()]) if len(counts) else "not labelled"
+    )
+
+
+def protections() -> str:
+    """What is promised, the test that holds it, and what was taken out to see it fail."""
+    with open(ROOT / "tests" / "protections.csv", encoding="utf-8", newline="") as opened:
+        rows = list(csv.DictReader(opened))
+    return table(
+        ["promise", "kept in", "its test", "taken out once", "seen to fail"],
+        [
+            (
+                row["promise"],
+                f"`{row['where']}`",
+                f"`{row['test'].removeprefix('tests/').replace('::', ' ')}`",
+                row["taken_out"] or "not yet",
+                row["seen_to_fail"],
+            )
+            for row in rows
+        ],
     )
 
 

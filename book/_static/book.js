@@ -30,3 +30,8 @@ document.addEventListener("DOMContentLoaded", () => {
   copy.classList.add("persona-answer");
   question.after(copy);
 });
+
+// A wide equation scrolls on a phone, which keys must be able to do, too.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const equation of document.querySelectorAll('math[display="block"]')) equation.tabIndex = 0;
+});
