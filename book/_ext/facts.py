@@ -167,19 +167,17 @@ def protections() -> str:
     """What is promised, the test that holds it, and what was taken out to see it fail."""
     with open(ROOT / "tests" / "protections.csv", encoding="utf-8", newline="") as opened:
         rows = list(csv.DictReader(opened))
-    return table(
-        ["promise", "kept in", "its test", "taken out once", "seen to fail"],
-        [
-            (
-                row["promise"],
-                f"`{row['where']}`",
-                f"`{row['test'].removeprefix('tests/').replace('::', ' ')}`",
-                row["taken_out"] or "not yet",
-                row["seen_to_fail"],
-            )
-            for row in rows
-        ],
+    seen = [row for row in rows if row["seen_to_fail"]]
+    listing = bullets(
+        f"**{row['promise']}** Held by `{row['test'].removeprefix('tests/')}`, "
+        + (
+            f"seen to fail on {row['seen_to_fail']} without {row['taken_out']}."
+            if row["seen_to_fail"]
+            else "not yet seen to fail."
+        )
+        for row in rows
     )
+    return f"{len(seen)} of {len(rows)} promises have a test that was seen to fail.\n\n{listing}"
 
 
 def changelog() -> str:
