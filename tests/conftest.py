@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,15 @@ from hub_server import hub, loaded, nothing_cached, published
 __all__ = ["hub", "loaded", "nothing_cached", "published"]
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_lazy_modules() -> Iterator[None]:
+    """SpeechBrain leaves modules that raise ImportError when hypothesis asks for their file."""
+    yield
+    for name, module in list(sys.modules.items()):
+        if type(module).__name__ == "DeprecatedModuleRedirect":
+            del sys.modules[name]
 
 
 @pytest.fixture(scope="session")
