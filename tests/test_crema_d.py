@@ -18,7 +18,7 @@ from crema_d_samples import (
     small_corpus,
 )
 
-from persona import corpora
+from persona import corpora, store
 from persona.corpora import CremaD
 from persona.corpora.crema_d import COMMIT
 from persona.errors import CorpusError
@@ -101,6 +101,16 @@ def test_the_table_agrees_with_the_official_files():
         name: sha256((SHARED / "crema-d" / name).read_bytes())
         for name in ("VideoDemographics.csv", "summaryTable.csv")
     }
+
+
+def test_votes_are_counted_for_every_clip_and_their_leader_is_the_vote_of_the_table():
+    table, votes = CremaD("all").clips(), corpora.votes()
+    assert list(votes["clip"]) == list(table["clip"])
+    counts = votes[list(EMOTIONS)]
+    assert counts.sum(axis=1).between(4, 12).all()
+    leads = counts.eq(counts.max(axis=1), axis=0)
+    leaders = leads.apply(lambda row: ":".join(name for name in EMOTIONS if row[name]), axis=1)
+    assert list(leaders) == list(table["voice_vote"])
 
 
 @needs_crema
@@ -214,6 +224,28 @@ def test_a_row_says_what_the_official_files_say(official):
         "voice_vote": "anger:disgust:neutral",
         "silent": False,
     }
+
+
+def test_votes_on_the_voice_are_kept_and_others_left_out(official, tmp_path):
+    rows = ["100002,0,0,0,3,6,0,1001_B", "100001,7,1,0,0,0,2,1001_A", "200001,0,0,0,9,0,0,1001_A"]
+    file = official.parent / "processedResults" / "tabulatedVotes.csv"
+    file.write_text("\n".join([",A,D,F,H,N,S,fileName", *rows]))
+    votes = store.read_table(build_crema_d_table.build_votes(official.parent, tmp_path))
+    assert {name: column.tolist() for name, column in votes.columns.items()} == {
+        "clip": ["1001_A", "1001_B"],
+        "anger": [7, 0],
+        "disgust": [1, 0],
+        "fear": [0, 0],
+        "happy": [0, 3],
+        "neutral": [0, 6],
+        "sad": [2, 0],
+    }
+    assert votes.provenance["source_sha256"] == sha256(file.read_bytes())
+
+
+def test_a_checkout_without_votes_is_refused(official, tmp_path):
+    with pytest.raises(CorpusError, match=r"holds no processedResults/tabulatedVotes\.csv"):
+        build_crema_d_table.build_votes(official.parent, tmp_path)
 
 
 def to_pointers(checkout, audio):

@@ -1,4 +1,4 @@
-"""Build data/crema-d/clips.csv from a checkout of the official repository and its audio.
+"""Build data/crema-d/ from a checkout of the official repository and its audio.
 
 python tools/build_crema_d_table.py CREMA-D --audio AudioWAV
 """
@@ -29,6 +29,8 @@ _CODES = dict(zip(("ANG", "DIS", "FEA", "HAP", "NEU", "SAD"), EMOTIONS, strict=T
 _LETTERS = dict(zip("ADFHNS", EMOTIONS, strict=True))
 _DEMOGRAPHICS = "VideoDemographics.csv"
 _VOTES = "processedResults/summaryTable.csv"
+_COUNTS = "processedResults/tabulatedVotes.csv"
+_BY_VOICE = 100_000  # rows from here to 199,999 count votes on the voice, later ones on the face
 _POINTER = re.compile(
     rb"version https://git-lfs\.github\.com/spec/v1\noid sha256:([0-9a-f]{64})\nsize (\d+)\n"
 )
@@ -89,6 +91,29 @@ def build_table(
         },
     )  # fmt: skip
     return table
+
+
+def build_votes(official: Path, out: Path | None = None, *, commit: str = COMMIT) -> Path:
+    """Write `votes.parquet`: how many listeners heard each emotion by the voice alone.
+
+    official, out, commit : as of `build_table`. Raises `CorpusError` where the counts are missing.
+    """
+    try:
+        counts = pd.read_csv(official / _COUNTS, index_col=0, keep_default_na=False)
+    except OSError as error:
+        raise CorpusError(f"{official} holds no {_COUNTS}: check out all of it.") from error
+    counts = counts[counts.index // _BY_VOICE == 1].sort_values("fileName")
+    columns = {name: counts[letter].to_numpy("int8") for letter, name in _LETTERS.items()}
+    file = (store.shipped() / CremaD.name if out is None else out) / "votes.parquet"
+    provenance = {
+        "made_by": "tools/build_crema_d_table.py",
+        "source": f"https://github.com/CheyneyComputerScience/CREMA-D/blob/{commit}/{_COUNTS}",
+        "source_sha256": hashlib.sha256((official / _COUNTS).read_bytes()).hexdigest(),
+        "licence": CremaD.licence,
+        "citation": CremaD.citation,
+    }
+    store.write_table(file, {"clip": counts["fileName"].to_numpy()} | columns, provenance)
+    return file
 
 
 def write(corpus: type, table: pd.DataFrame, out: Path, **provenance: Any) -> None:
@@ -163,3 +188,4 @@ if __name__ == "__main__":
     parser.add_argument("--audio", type=Path, help="folder of the WAV files")
     given = parser.parse_args()
     build_table(given.official, audio=given.audio)
+    build_votes(given.official)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from persona.corpora.base import LABELS, Corpus, Problem, audio_folder, summary
-from persona.corpora.crema_d import CremaD, oddities
+from persona.corpora.crema_d import CremaD, oddities, votes
 from persona.corpora.crema_d_audio import fetch, import_copy, locate
 from persona.corpora.degraded import Degraded, within
 from persona.corpora.emodb import EmoDB
@@ -34,6 +34,7 @@ __all__ = [
     "locate",
     "oddities",
     "summary",
+    "votes",
     "within",
 ]
 
