@@ -22,10 +22,26 @@ def normal(name: str) -> str:
 
 
 def lock() -> dict[str, str]:
-    lines = (ROOT / "requirements.lock").read_text().splitlines()
-    pinned = [line.split(";")[0].strip() for line in lines if line and not line.startswith("#")]
-    assert all(line.count("==") == 1 for line in pinned), "every line of the lock is name==version"
-    return {normal(name): pin for name, pin in (line.split("==") for line in pinned)}
+    return {normal(name): pin for name, (pin, _) in locked().items()}
+
+
+def locked() -> dict[str, tuple[str, list[str]]]:
+    """Version, and SHA-256 of the files that may be installed, of every package."""
+    text = re.sub(r"^#.*\n", "", (ROOT / "requirements.lock").read_text(), flags=re.MULTILINE)
+    found = {}
+    for entry in text.replace("\\\n", " ").strip().splitlines():
+        package, *hashes = entry.split()
+        name, pin = package.split("==")
+        found[name] = pin, [one.removeprefix("--hash=sha256:") for one in hashes]
+    return found
+
+
+def test_every_file_that_the_lock_installs_has_its_hash():
+    """pip then takes no file that is another, whatever the registry answers."""
+    bare = [n for n, (_, hashes) in locked().items() if not hashes]
+    assert bare == []
+    digests = [digest for _, hashes in locked().values() for digest in hashes]
+    assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in digests)
 
 
 def wanted() -> list[str]:
