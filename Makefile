@@ -12,7 +12,7 @@ CODE := $(wildcard persona/*.py persona/*/*.py) $(INSTALLED)
 DATA := $(wildcard data/*/*.csv data/*/*.json data/*/*.parquet data/*/*/*.parquet data/models/*/*)
 
 .DELETE_ON_ERROR:
-.PHONY: help study test book pdf read lab app corpus features ablations results trust fuzz bench lint clean
+.PHONY: help study test book pdf read lab app corpus features ablations results trust fuzz coverage bench lint clean
 
 help:  ## list what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -109,6 +109,11 @@ lint: $(INSTALLED)  ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+coverage: $(INSTALLED)  ## count the lines and branches that the tests run, for the book's trust page
+	@mkdir -p build
+	$(BIN)/python -m pytest $(TWO) tests --ignore tests/benchmarks --cov --cov-report json:build/coverage.json
+	$(BIN)/python tools/write_coverage.py build/coverage.json
 
 bench: $(INSTALLED)  ## measure speed against the plain ways
 	$(BIN)/python -m pytest tests/benchmarks -s
