@@ -165,8 +165,7 @@ def _share(counts: Any) -> str:
 
 def protections() -> str:
     """What is promised, the test that holds it, and what was taken out to see it fail."""
-    with open(ROOT / "tests" / "protections.csv", encoding="utf-8", newline="") as opened:
-        rows = list(csv.DictReader(opened))
+    rows = _rows("protections")
     seen = [row for row in rows if row["seen_to_fail"]]
     listing = bullets(
         f"**{row['promise']}** Held by `{row['test'].removeprefix('tests/')}`, "
@@ -178,6 +177,46 @@ def protections() -> str:
         for row in rows
     )
     return f"{len(seen)} of {len(rows)} promises have a test that was seen to fail.\n\n{listing}"
+
+
+def coverage() -> str:
+    """Lines and branches that the tests run, in all and of the modules where most is not run."""
+    total, *modules = _rows("coverage")
+    lines, branches = (_ran(total, what) for what in ("lines", "branches"))
+    modules.sort(key=lambda row: int(row["lines_run"]) - int(row["lines"]))
+    listing = table(
+        ["module", "lines", "not run", "branches", "not taken"],
+        [
+            (
+                f"`{row['module']}`", row["lines"], int(row["lines"]) - int(row["lines_run"]),
+                row["branches"], int(row["branches"]) - int(row["branches_taken"]),
+            )
+            for row in modules[:8]
+        ],
+    )  # fmt: skip
+    return (
+        f"On {total['date']} the tests ran {lines:.1%} of the package's lines of code and took "
+        f"{branches:.1%} of their branches. Most is not run of:\n\n{listing}"
+    )
+
+
+def _ran(row: dict[str, str], what: str) -> float:
+    run = {"lines": "lines_run", "branches": "branches_taken"}[what]
+    return int(row[run]) / max(int(row[what]), 1)
+
+
+def mutants() -> str:
+    """What became of small faults that were put into modules on purpose."""
+    rows = _rows("mutants")
+    header = ["module", "faults", "found by a test", "left, and why"]
+    return table(
+        header, [(f"`{r['module']}`", r["mutants"], r["killed"], r["survivors"]) for r in rows]
+    )
+
+
+def _rows(name: str) -> list[dict[str, str]]:
+    with open(ROOT / "tests" / f"{name}.csv", encoding="utf-8", newline="") as opened:
+        return list(csv.DictReader(opened))
 
 
 def changelog() -> str:

@@ -20,6 +20,7 @@ from persona.study.terms import MEASURES, METRICS, number, shown
 FINDINGS = (
     "05_paper_table",
     "06_speakers",
+    "18_new_sentences",
     "11_what_kind_of_ear",
     "13_outside_the_studio",
     "14_best",
