@@ -1,16 +1,22 @@
-"""The only place that starts workers: joblib, on this machine ("loky") or a cluster ("dask")."""
+"""The only place that starts workers: processes of this machine ("loky"), or a cluster ("dask")."""
 
+import logging
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
 from functools import cache
+from itertools import islice
 from typing import Any
 
 from persona.errors import PersonaError, known
 
 BACKENDS = ("loky", "dask")
+
+_PATIENCE = 10.0
+"""Seconds for a scheduler to answer, and for a worker to come where there is none."""
 
 
 def run(
@@ -30,40 +36,41 @@ def run(
     backend : "loky" (processes of this machine) or "dask" (workers of a cluster).
     scheduler : address of dask's scheduler, e.g. "tcp://10.0.0.1:8786".
 
-    An error in a task ends the rest. Raises `PersonaError` for an unknown backend, or where
-    dask is not installed or does not answer, or a worker was killed.
+    An error in a task ends the rest. What a dask worker had in hand when it was killed is given to
+    another. Raises `PersonaError` for an unknown backend, or where dask is not installed or does
+    not answer, or where a process of this machine or every dask worker was killed.
     """
     known("backend", backend, BACKENDS)
     if not tasks:
         return
+    if backend == "dask":
+        yield from _on_cluster(function, tasks, scheduler)
+        return
     jobs = min(jobs or os.cpu_count() or 1, len(tasks))
-    if jobs <= 1 and backend == "loky":
+    if jobs <= 1:
         yield from (_call(number, function, task) for number, task in enumerate(tasks))
         return
     import joblib
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-    parent = os.getpid() if backend == "loky" else 0
     calls = (
-        joblib.delayed(_work)(parent, number, function, task) for number, task in enumerate(tasks)
+        joblib.delayed(_work)(os.getpid(), number, function, task)
+        for number, task in enumerate(tasks)
     )
-    with _client(scheduler) if backend == "dask" else nullcontext():
-        config = {"inner_max_num_threads": 1} if backend == "loky" else {}
-        with joblib.parallel_config(backend, n_jobs=jobs if backend == "loky" else -1, **config):
-            pool = joblib.Parallel(return_as="generator_unordered", pre_dispatch="2*n_jobs")
-            try:
-                yield from pool(calls)  # an error, or an end of the caller, stops the workers
-            except TerminatedWorkerError as error:
-                raise PersonaError(
-                    "A worker process was killed, perhaps for want of memory: give fewer jobs."
-                ) from error
+    with joblib.parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1):
+        pool = joblib.Parallel(return_as="generator_unordered", pre_dispatch="2*n_jobs")
+        try:
+            yield from pool(calls)  # an error, or an end of the caller, stops the workers
+        except TerminatedWorkerError as error:
+            raise PersonaError(
+                "A worker process was killed, perhaps for want of memory: give fewer jobs."
+            ) from error
 
 
 def _work(
     parent: int, number: int, function: Callable[..., Any], task: tuple[Any, ...]
 ) -> tuple[int, Any]:
-    if parent:
-        _end_with(parent)
+    _end_with(parent)
     return _call(number, function, task)
 
 
@@ -96,18 +103,78 @@ def _call(number: int, function: Callable[..., Any], task: tuple[Any, ...]) -> t
                 torch.set_num_threads(before)
 
 
-def _client(scheduler: str | None) -> AbstractContextManager[Any]:
+def _on_cluster(
+    function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], scheduler: str | None
+) -> Iterator[tuple[int, Any]]:
+    """As `run`; two tasks for each thread of the cluster are on their way at a time."""
+    with _client(scheduler) as client:
+        from distributed import wait
+
+        waiting = iter(enumerate(tasks))
+        running: set[Any] = set()
+        while True:
+            places = 2 * _threads(client, scheduler) - len(running)
+            for number, task in islice(waiting, max(0, places)):
+                running.add(client.submit(_call, number, function, task, pure=False))
+            if not running:
+                return
+            try:
+                done = wait(running, timeout=1, return_when="FIRST_COMPLETED").done
+            except TimeoutError:
+                continue  # a long task, or no worker is left
+            for future in done:
+                try:
+                    found = future.result(timeout=_PATIENCE)
+                except TimeoutError:
+                    if future.status == "error":
+                        raise
+                    continue  # it went with its worker: another computes it again
+                running.remove(future)
+                yield found
+
+
+def _threads(client: Any, scheduler: str | None) -> int:
+    """Threads of all workers; `PersonaError` where there is none for a while."""
+    end = time.monotonic() + _PATIENCE
+    while not (threads := sum(client.ncores().values())):
+        if time.monotonic() > end:
+            raise PersonaError(
+                f"No worker is at the dask scheduler {scheduler}: start some with `dask worker "
+                f"{scheduler}`, and run this again to go on."
+            )
+        time.sleep(0.1)
+    return threads
+
+
+@contextmanager
+def _client(scheduler: str | None) -> Iterator[Any]:
+    """A client of the cluster; what ends the work of a whole cluster is one sentence."""
     try:
-        from distributed import Client
+        from distributed import Client, KilledWorker
+        from distributed.comm import CommClosedError
     except ImportError as error:
         raise PersonaError(
             "The backend dask is not installed: `pip install 'persona-voice[dask]'`."
         ) from error
     if not scheduler:
         raise PersonaError("The backend dask needs the address of its scheduler: give --scheduler.")
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # it prints tracebacks
     try:
-        return Client(scheduler, timeout=10)
+        client = Client(scheduler, timeout=_PATIENCE)
     except (OSError, ValueError, TimeoutError) as error:
         raise PersonaError(
             f"No dask scheduler answers at {scheduler}: start one with `dask scheduler`."
+        ) from error
+    try:
+        with client:
+            yield client
+    except KilledWorker as error:
+        raise PersonaError(
+            "A task ended every dask worker that it was given to, perhaps for want of memory: "
+            "start workers with fewer threads each."
+        ) from error
+    except (CancelledError, CommClosedError) as error:
+        raise PersonaError(
+            f"The dask scheduler {scheduler} went away: start it and its workers again, and run "
+            "this again to go on."
         ) from error

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import toys
+from dask_cluster import cluster, free_port
 
 from persona import parallel
 from persona.errors import PersonaError
@@ -165,45 +165,13 @@ def test_an_interrupted_run_leaves_no_worker_behind(tmp_path, end):
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def free_port() -> int:
-    with socket.socket() as opened:
-        opened.bind(("127.0.0.1", 0))
-        return opened.getsockname()[1]
-
-
 class TestDask:
     @pytest.fixture(scope="class")
     def scheduler(self, tmp_path_factory):
-        """A scheduler and two workers of one thread each, started by hand."""
+        """The address of a scheduler that has two workers."""
         pytest.importorskip("distributed", reason="dask is not installed")
-        folder, port = tmp_path_factory.mktemp("dask"), free_port()
-        address = f"tcp://127.0.0.1:{port}"
-        dask = [sys.executable, "-m", "dask"]
-        local = ["--host", "127.0.0.1", "--no-dashboard"]
-        worker = ["worker", address, "--nthreads", "1", "--no-nanny", *local]
-        commands = [[*dask, "scheduler", "--port", str(port), *local], *[[*dask, *worker]] * 2]
-        environment = os.environ | {"PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"}
-        started = [
-            subprocess.Popen(
-                command, cwd=folder, env=environment, stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-            for command in commands
-        ]  # fmt: skip
-        from distributed import Client
-
-        try:
-            with Client(address, timeout=60) as client:
-                client.wait_for_workers(2, timeout=60)
-            yield address
-        finally:
-            for process in started[::-1]:
-                process.terminate()
-            for process in started:
-                try:
-                    process.wait(10)
-                except subprocess.TimeoutExpired:
-                    process.kill()
+        with cluster(tmp_path_factory.mktemp("dask"), workers=2) as running:
+            yield running.address
 
     def test_two_workers_share_the_tasks_and_give_what_this_machine_gives(self, scheduler):
         def worked(number: int) -> tuple[int, float]:
@@ -225,6 +193,37 @@ class TestDask:
 
         with pytest.raises(PersonaError, match="This clip is bad"):
             list(parallel.run(fails, TASKS, backend="dask", scheduler=scheduler))
+
+    def test_where_there_is_no_worker_it_says_so_in_time(self, tmp_path, monkeypatch):
+        pytest.importorskip("distributed", reason="dask is not installed")
+        monkeypatch.setattr(parallel, "_PATIENCE", 1)
+        with cluster(tmp_path, workers=0) as running:
+            with pytest.raises(PersonaError, match=rf"No worker .* `dask worker {running.address}`"):
+                list(parallel.run(pow, [(1, 2)], backend="dask", scheduler=running.address))
+
+    def test_a_task_that_kills_its_workers_is_one_sentence(self, tmp_path, monkeypatch):
+        pytest.importorskip("distributed", reason="dask is not installed")
+        monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES", "0")
+        with cluster(tmp_path, workers=1) as running:
+            done = parallel.run(
+                lambda _: os.kill(os.getpid(), signal.SIGKILL), TASKS, backend="dask",
+                scheduler=running.address,
+            )  # fmt: skip
+            with pytest.raises(PersonaError, match="ended every dask worker that it was given to"):
+                list(done)
+
+    def test_a_scheduler_that_is_killed_is_one_sentence(self, tmp_path, capfd):
+        pytest.importorskip("distributed", reason="dask is not installed")
+        with cluster(tmp_path, workers=1) as running:
+            done = parallel.run(
+                lambda _: time.sleep(0.1), [(n,) for n in range(100)], backend="dask",
+                scheduler=running.address,
+            )  # fmt: skip
+            next(done)
+            running.scheduler.kill()
+            with pytest.raises(PersonaError, match=rf"{running.address} went away: start it"):
+                list(done)
+        assert "Traceback" not in capfd.readouterr().err
 
     def test_nothing_to_do_asks_nobody(self):
         assert list(parallel.run(pow, [], backend="dask", scheduler="tcp://127.0.0.1:9")) == []
