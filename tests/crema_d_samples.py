@@ -5,8 +5,10 @@ import hashlib
 import shutil
 import sys
 import threading
+import time
 import wave
 from collections import Counter
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -80,6 +82,15 @@ def small_corpus(tmp_path, monkeypatch):
     return checkout / "AudioWAV"
 
 
+def many_clips(tmp_path, monkeypatch, count=100):
+    """As `small_corpus`, of more clips."""
+    names = [f"1001_{i:03}_ANG_XX" for i in range(count)]
+    checkout = make_checkout(tmp_path / "many", names)
+    monkeypatch.setenv("PERSONA_DATA", str(tmp_path / "many-data"))
+    build_crema_d_table.build_table(checkout)
+    return checkout / "AudioWAV"
+
+
 def held(folder):
     """What a folder holds, hidden files and folders included but for the lock."""
     return {
@@ -99,6 +110,7 @@ class Server(ThreadingHTTPServer):
     missing, corrupt : names of clips answered with 404, with other bytes.
     cuts : how many more times a clip's body is cut in the middle.
     stalled : names of clips whose body pauses in the middle until `go` is set.
+    pause : seconds that every body pauses in the middle.
     """
 
     daemon_threads = True
@@ -107,11 +119,30 @@ class Server(ThreadingHTTPServer):
         self.root, self.asked = root, Counter()
         self.missing, self.corrupt, self.stalled = set(), set(), set()
         self.cuts, self.go, self.broken = Counter(), threading.Event(), False
+        self.pause = 0.0
         super().__init__(("127.0.0.1", 0), Handler)
 
     @property
     def url(self):
         return f"http://127.0.0.1:{self.server_port}/AudioWAV"
+
+    def handle_error(self, request, client_address):
+        """A client that was killed is no news."""
+
+
+@contextmanager
+def serving_audio(root):
+    """A server of a folder until the block ends."""
+    server = Server(root)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.go.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -135,6 +166,7 @@ class Handler(BaseHTTPRequestHandler):
         if server.cuts[clip]:
             server.cuts[clip] -= 1
             return
+        time.sleep(server.pause)
         if clip in server.stalled:
             server.go.wait(20)
         self.wfile.write(data[half:])

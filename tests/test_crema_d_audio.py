@@ -17,13 +17,12 @@ from crema_d_samples import (
     REPOSITORY,
     SHARED,
     TINY,
-    Server,
     all_of,
-    build_crema_d_table,
     held,
-    make_checkout,
+    many_clips,
     needs_crema,
     save_wav,
+    serving_audio,
     small_corpus,
 )
 
@@ -103,14 +102,8 @@ def test_a_pipe_in_place_of_a_clip_is_no_clip(official, folder, server):
 def server(official, monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr("pooch.core.time", SimpleNamespace(sleep=lambda seconds: None))
-    server = Server(official)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.go.set()
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving_audio(official) as server:
+        yield server
 
 
 def test_the_official_address_is_pinned_to_a_commit():
@@ -200,16 +193,8 @@ def test_a_corrupt_download_does_not_stay_even_over_a_damaged_file(official, fol
     assert problems(folder) == [("1001_IEO_ANG_HI", "corrupt")]
 
 
-def many(tmp_path, monkeypatch, count=100):
-    names = [f"1001_{i:03}_ANG_XX" for i in range(count)]
-    checkout = make_checkout(tmp_path / "many", names)
-    monkeypatch.setenv("PERSONA_DATA", str(tmp_path / "many-data"))
-    build_crema_d_table.build_table(checkout)
-    return checkout / "AudioWAV"
-
-
 def test_fetch_does_not_ask_a_dead_server_for_every_clip(server, folder, tmp_path, monkeypatch):
-    server.root = many(tmp_path, monkeypatch)
+    server.root = many_clips(tmp_path, monkeypatch)
     server.broken = True
     with pytest.raises(
         CorpusError,

@@ -197,9 +197,11 @@ class TestDask:
     def test_where_there_is_no_worker_it_says_so_in_time(self, tmp_path, monkeypatch):
         pytest.importorskip("distributed", reason="dask is not installed")
         monkeypatch.setattr(parallel, "_PATIENCE", 1)
-        with cluster(tmp_path, workers=0) as running:
-            with pytest.raises(PersonaError, match=rf"No worker .* `dask worker {running.address}`"):
-                list(parallel.run(pow, [(1, 2)], backend="dask", scheduler=running.address))
+        with (
+            cluster(tmp_path, workers=0) as running,
+            pytest.raises(PersonaError, match=rf"No worker is .* `dask worker {running.address}`"),
+        ):
+            list(parallel.run(pow, [(1, 2)], backend="dask", scheduler=running.address))
 
     def test_a_task_that_kills_its_workers_is_one_sentence(self, tmp_path, monkeypatch):
         pytest.importorskip("distributed", reason="dask is not installed")

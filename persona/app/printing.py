@@ -11,6 +11,7 @@ import os
 import sys
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
@@ -59,11 +60,13 @@ def predict(
     form : "csv" and "jsonl" print each row as it is ready; "table" and "json" (a list), at the end.
     at_least : as of `Predictor.predict`.
     resume : a file of CSV or of JSON lines that is gone on with: what it answers is skipped, what
-        failed is tried again, and new rows are appended to it instead of printed.
+        failed is tried again, and new rows are appended to it instead of printed. A second run on
+        it waits until the first has ended.
     textgrid : folder for a TextGrid of each file's timeline.
 
     Sentences on bad files and on what was left out of folders go to standard error. Raises
-    `PersonaError` where there is nothing to predict, no model, or an argument does not fit.
+    `PersonaError` where there is nothing to predict, no model, or an argument does not fit, or
+    `resume` cannot be written.
     """
     known("form", form, FORMS)
     if resume and form not in _LINES:
@@ -75,16 +78,16 @@ def predict(
         _complain(sentence)
     predictor = Predictor.load(model, revision=revision)
     header = columns(predictor.emotions)
-    done = _resumed(Path(resume), form, header) if resume else set()
     printed = _cell if form == "csv" else str
-    waiting = [name for name in found.files if printed(readable(name)) not in done]
     grids = textgrids.paths(textgrid, found.files) if textgrid else {}
     answer = partial(predictor.predict, at_least=at_least)
-    rows = _rows(waiting, found.bad, answer, grids)
     try:
         if resume:
-            with open(resume, "a", encoding="utf-8", newline="") as out:
+            with _resuming(Path(resume), form, header) as (out, done):
+                waiting = [name for name in found.files if printed(readable(name)) not in done]
+                rows = _rows(waiting, found.bad, answer, grids)
                 return _print(rows, form, out, header, begins=not out.tell())
+        rows = _rows(found.files, found.bad, answer, grids)
         return _print(rows, form, sys.stdout, header, begins=True)
     except BrokenPipeError:
         # Python would complain once more when it flushes on its way out.
@@ -213,6 +216,23 @@ def _interval(row: Row) -> str:
 _LINES: dict[str, Callable[[Row, Sequence[str]], str]] = {"csv": _csv_row, "jsonl": _json_line}
 _WHOLE: dict[str, Callable[[list[Row]], str]] = {"json": json_text, "table": _table}
 FORMS = (*_LINES, *_WHOLE)
+
+
+@contextmanager
+def _resuming(file: Path, form: str, header: Sequence[str]) -> Iterator[tuple[TextIO, set[str]]]:
+    """A file to append rows to, and the files that it answers."""
+    with store.lock(file):
+        done = _resumed(file, form, header)
+        try:
+            with open(file, "a", encoding="utf-8", newline="") as out:
+                yield out, done
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise PersonaError(
+                f"{file} cannot be written ({error.strerror}): make room there, or name another. "
+                "The same command goes on where it was."
+            ) from error
 
 
 def _resumed(file: Path, form: str, columns: Sequence[str]) -> set[str]:
