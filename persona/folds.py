@@ -83,8 +83,8 @@ def given(clips: pd.DataFrame, numbers: np.ndarray, seed: int) -> list[Split]:
     """Splits of the rows of `clips` by ready-made fold numbers, whole, shape (n,).
 
     Each fold 0, 1, ... is tested once, and all that is neither it, WATCHED nor LEFT_OUT is trained
-    on. Without WATCHED rows, validation is a tenth of that: of its speakers where none of them is
-    tested, else of its clips.
+    on. Without WATCHED rows, validation is a tenth of that: of its speakers where they are several
+    and none of them is tested, else of its clips.
 
     Raises `PersonaError` where the numbers do not fit the clips, skip a fold, or leave nothing to
     train on.
@@ -111,8 +111,9 @@ def given(clips: pd.DataFrame, numbers: np.ndarray, seed: int) -> list[Split]:
             raise PersonaError(f"Fold {fold} leaves nothing to train on: give further folds.")
         validation = watched
         if not len(watched):
-            shared = np.isin(speaker[rest], speaker[test]).any()
-            names, unit = np.unique(rest if shared else speaker[rest], return_inverse=True)
+            several = len(np.unique(speaker[rest])) > 1
+            apart = several and not np.isin(speaker[rest], speaker[test]).any()
+            names, unit = np.unique(speaker[rest] if apart else rest, return_inverse=True)
             parts = round(len(names) / max(1, round(VALIDATION * len(names))))
             validation = rest[_deal(np.zeros(len(names), int), parts, rng)[unit] == 0]
         splits.append(Split(np.setdiff1d(rest, validation), validation, test))

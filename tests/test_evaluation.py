@@ -8,7 +8,7 @@ from sklearn import metrics as reference
 
 from persona import evaluation, folds
 from persona.errors import PersonaError
-from persona.labels import EMOTIONS
+from persona.labels import EMOTIONS, TASKS
 from persona.predictions import PROBABILITIES
 
 
@@ -65,6 +65,25 @@ class TestMetrics:
         clips = corpus()
         assert values(predicted(clips).assign(age=40.0), clips)["age_r"] == 0
 
+    def test_correlation_does_not_depend_on_how_far_apart_the_predicted_ages_lie(self):
+        clips = corpus()
+        rows = predicted(clips)
+        close = rows.assign(age=40 + rows["age"] / 1e3)
+        assert values(close, clips)["age_r"] == pytest.approx(values(rows, clips)["age_r"])
+
+    def test_a_single_clip_counts(self):
+        clips = corpus()
+        one = predicted(clips, right=1.0)[:1].assign(p_female=1.0)
+        value = values(one, clips[:1])
+        assert value[["emotion_accuracy", "emotion_uar", "emotion_f1"]].tolist() == [1, 1, 1]
+        assert value["gender_uar"] == 1
+        assert value["age_mae"] == pytest.approx(abs(one["age"] - clips["age"])[0])
+
+    def test_an_undecided_gender_is_the_first(self):
+        clips = corpus()
+        counts = evaluation.sums(predicted(clips).assign(p_female=0.5), clips)
+        assert counts.gender[..., 0].sum() == len(clips)
+
     def test_perfect_ages_have_no_error_and_nothing_that_is_no_number(self):
         clips = corpus()
         found = values(predicted(clips).assign(age=clips["age"] + 1e-9), clips)
@@ -90,6 +109,21 @@ class TestMetrics:
         assert values(predicted(clips, right=1.0), clips)["emotion_uar"] == 1.0
 
 
+class TestSums:
+    def test_every_clip_is_counted_once(self):
+        clips = corpus()
+        counts = evaluation.sums(predicted(clips), clips)
+        each = clips["speaker"].value_counts().sort_index().to_numpy()
+        for confusion in (counts.emotion, counts.gender):
+            assert confusion.sum(axis=(0, 2, 3)).tolist() == each.tolist()
+        assert counts.age[0, :, 0].tolist() == each.tolist()
+
+    def test_a_clip_that_is_listed_twice_is_refused(self):
+        clips = corpus()
+        with pytest.raises(ValueError, match="not unique"):
+            evaluation.sums(predicted(clips), pd.concat([clips, clips[:1]]))
+
+
 class TestMissingLabels:
     def test_a_clip_without_a_label_is_left_out_of_that_task_only(self):
         clips = corpus()
@@ -102,7 +136,16 @@ class TestMissingLabels:
         assert value["emotion_f1"] == values(rows[::2], clips[::2])["emotion_f1"]
         assert value["gender_f1"] == values(rows, clips)["gender_f1"]
 
-    def test_where_no_clip_has_a_label_every_number_is_nan_and_no_difference_is_found(self):
+    @pytest.mark.filterwarnings("error")
+    @pytest.mark.parametrize("task", TASKS)
+    def test_where_no_clip_has_a_label_every_number_is_nan_without_a_warning(self, task):
+        clips = corpus().assign(**{task: np.nan})
+        value = values(predicted(corpus()), clips)
+        assert value[value.isna()].index.tolist() == [
+            metric for metric in evaluation.METRICS if metric.startswith(task)
+        ]
+
+    def test_where_no_clip_has_a_label_no_difference_is_found(self):
         clips = corpus().assign(emotion=None)
         rows = predicted(corpus())
         found = evaluation.evaluate(rows, clips, 50)
@@ -155,8 +198,19 @@ class TestIntervals:
         assert (weights.sum(axis=1) == 91).all()
         assert np.array_equal(weights, evaluation.resample(91, draws=50))
 
+    def test_samples_are_those_that_the_results_were_computed_with(self):
+        weights = evaluation.resample(91)
+        assert weights.shape == (1000, 91)
+        assert weights[-1, :8].tolist() == [0, 2, 1, 0, 2, 0, 1, 0]
+
 
 class TestDifferences:
+    @pytest.mark.parametrize("sign", [-1, 1])
+    def test_p_is_twice_the_smaller_tail_counted_with_what_was_found(self, sign):
+        """Nine of 199 samples lie beyond 0: (9 + 1) of (199 + 1), twice."""
+        drawn = sign * np.repeat([-0.5, 0.5], [9, 190])
+        assert evaluation.tested(drawn)[2] == pytest.approx(0.1)
+
     def test_a_paired_difference_finds_what_is_there_and_not_what_is_not(self):
         clips = corpus(speakers=30, each=20)
         better, worse, same = (

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persona import corpora, folds
+from persona import corpora, folds, store
 from persona.errors import PersonaError
 
 
@@ -113,6 +113,24 @@ def test_the_order_of_a_seeds_folds_does_not_depend_on_labels():
     for one, two in zip(*(folds.split(t, "speaker-disjoint", 0) for t in (table, other)),
                         strict=True):  # fmt: skip
         assert np.array_equal(one.test, two.test)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "fingerprint"),
+    [("random-clip", "d86f462e615f"), ("speaker-disjoint", "59f03dd388fd")],
+)
+def test_a_seeds_folds_are_those_of_the_results_that_ship(clips, protocol, fingerprint):
+    """On any machine: the order of equal numbers, too, is the same wherever they are sorted."""
+    rows = [
+        [part.tolist() for part in (split.train, split.validation, split.test)]
+        for split in folds.split(clips, protocol, seed=0)
+    ]
+    assert store.fingerprint(rows)[:12] == fingerprint
+
+
+def test_a_seeds_validation_beside_given_folds_is_that_of_this_version(clips):
+    (_, second, _) = folds.given(clips, clips["speaker"].to_numpy() % 3, seed=0)
+    assert store.fingerprint(second.validation.tolist())[:12] == "004725f61128"
 
 
 def test_an_unknown_protocol_is_one_sentence(clips):

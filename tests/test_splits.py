@@ -149,10 +149,23 @@ class TestGivenFolds:
             assert len(split.validation) == 6
             assert not set(speaker[split.validation]) & set(speaker[split.train])
 
+    def test_two_clips_are_enough_beside_a_fold_and_one_is_not(self):
+        numbers = np.array([0] * 58 + [TRAINED] * 2)
+        (only,) = folds.given(self.TABLE, numbers, seed=0)
+        assert sorted([*only.train, *only.validation]) == [58, 59]
+        with pytest.raises(PersonaError, match="leaves nothing to train on"):
+            folds.given(self.TABLE, np.where(np.arange(60) == 58, LEFT_OUT, numbers), seed=0)
+
+    def test_one_speaker_who_is_trained_on_is_validated_by_some_of_the_clips(self):
+        numbers = np.where(self.TABLE["speaker"] == 9, TRAINED, 0)
+        (only,) = folds.given(self.TABLE, numbers, seed=0)
+        assert (len(only.train), len(only.validation)) == (5, 1)
+
     @pytest.mark.parametrize(
         ("numbers", "sentence"),
         [
             (np.zeros(59, int), "60 clips are 60 whole numbers"),
+            (np.zeros(61, int), "60 clips are 60 whole numbers"),
             (np.zeros(60), "60 clips are 60 whole numbers, not float64"),
             (np.full(60, TRAINED), "numbered 0, 1"),
             (np.where(np.arange(60) % 2, 0, 2), "without a gap"),
