@@ -250,7 +250,7 @@ class TestDifferences:
 class TestHolm:
     def test_it_corrects_as_in_his_paper(self):
         assert evaluation.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-        assert evaluation.holm([0.5, 0.9]) == pytest.approx([1, 1])
+        assert evaluation.holm([0.6, 0.9]) == pytest.approx([1, 1])
         assert len(evaluation.holm([])) == 0
 
     def test_what_could_not_be_compared_does_not_count(self):
@@ -285,10 +285,21 @@ def test_joined_takes_each_task_from_its_own_experiment():
 
 
 @pytest.mark.parametrize("protocol", folds.PROTOCOLS)
-def test_the_constant_predictor_knows_the_training_folds_only(protocol):
+@pytest.mark.parametrize("women", [5, 15])
+def test_the_constant_predictor_knows_the_training_folds_only(protocol, women):
     clips = corpus(speakers=20)
-    rows = evaluation.constant(clips, protocol, seeds=[5])
+    clips["gender"] = np.where(clips["speaker"] < women, "female", "male")
+    rows = evaluation.constant(clips, protocol)
     assert sorted(rows["clip"]) == sorted(clips["clip"])
-    for number, split in enumerate(folds.split(clips, protocol, 5)):
-        ages = rows.loc[rows["fold"] == number, "age"]
-        assert np.allclose(ages, clips["age"].iloc[split.train].mean())
+    assert rows.index.tolist() == list(range(len(clips))) and set(rows["seed"]) == {0}
+    for number, split in enumerate(folds.split(clips, protocol, 0)):
+        known, told = clips.iloc[split.train], rows[rows["fold"] == number]
+        emotion = known["emotion"].value_counts().sort_index().idxmax()
+        assert (told[PROBABILITIES] == [name == emotion for name in EMOTIONS]).all(axis=None)
+        assert (told["p_female"] == (women == 15)).all()
+        assert np.allclose(told["age"], known["age"].mean())
+
+
+def test_the_constant_predictor_is_told_for_every_seed():
+    rows = evaluation.constant(corpus(), "random-clip", seeds=[5, 7])
+    assert rows["seed"].value_counts().to_dict() == {5: 120, 7: 120}
