@@ -3,11 +3,14 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from crema_d_samples import REPOSITORY, build_other_tables, save_wav, sha256
 
+from persona import evaluation
 from persona.corpora import Speechocean
 from persona.errors import CorpusError
+from persona.labels import EMOTIONS
 
 HOME = REPOSITORY / "data" / "speechocean762"
 
@@ -60,3 +63,16 @@ def test_provenance_names_the_committed_table():
     assert provenance["sha256"] == sha256((HOME / "clips.csv").read_bytes())
     assert provenance["fingerprint"] == Speechocean().fingerprint()
     assert provenance["commit"] == build_other_tables.SPEECHOCEAN_COMMIT
+
+
+def test_no_emotion_is_claimed_nor_scored():
+    """An invented label would train the emotion head, and ship scores against nothing."""
+    clips = Speechocean().clips()
+    assert clips["emotion"].isna().all()
+    guess = pd.DataFrame(
+        {"clip": clips["clip"], "seed": 0, "fold": 0, "p_female": 1.0, "age": 30.0}
+    )
+    guess[[f"p_{name}" for name in EMOTIONS]] = 1 / 6
+    scored = evaluation.evaluate(guess, clips)["value"]
+    assert np.isnan(scored["emotion_accuracy"])
+    assert 0 < scored["gender_accuracy"] < 1 and scored["age_rmse"] > 5
