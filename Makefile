@@ -99,8 +99,8 @@ ablations: $(INSTALLED)  ## train every network of every chapter again (resumes)
 results: study  ## make the results computed here the ones that ship, and the README's table
 	$(BIN)/persona ship
 
-trust: $(INSTALLED)  ## kill extraction, training and experiments many times over
-	PERSONA_KILLS=10 $(BIN)/python -m pytest tests/test_survival.py
+trust: $(INSTALLED)  ## kill each long work, the server and a worker of a cluster twenty times
+	PERSONA_KILLS=20 $(BIN)/python -m pytest tests/test_survival.py tests/test_hindrances.py
 
 fuzz: $(INSTALLED)  ## a hundred thousand broken inputs
 	PERSONA_FUZZ=10 $(BIN)/python -m pytest tests/test_fuzz.py

@@ -132,7 +132,7 @@ def _problem(clips: np.ndarray, embeddings: np.ndarray) -> str:
     names, counts = np.unique(clips.astype(str), return_counts=True)
     if (counts > 1).any():
         return f"holds the clip {names[counts > 1][0]} more than once"
-    finite = np.isfinite(embeddings.astype(np.float32)).all(axis=1)
+    finite = np.isfinite(embeddings).all(axis=1)
     if not finite.all():
         return f"holds numbers that are not finite, of clip {clips[~finite][0]}"
     return ""
@@ -299,9 +299,8 @@ def _assemble(
     file: Path, parts: Sequence[Path], made_by: dict[str, Any], loaded: Any
 ) -> dict[str, str]:
     """Put the parts together into one table; return the clips that could not be read."""
-    read = [dict(np.load(part)) for part in parts]
     clips, vectors, bad, whole = (
-        np.concatenate([arrays[key] for arrays in read])
+        np.concatenate([np.load(part)[key] for part in parts])
         for key in ("clips", "vectors", "bad", "whole")
     )
     skipped = dict(bad.tolist())
@@ -317,6 +316,6 @@ def _assemble(
         "no_speech_found": whole.tolist(),
         "software": store.software("numpy", "soxr", "av", "onnxruntime", *loaded.libraries),
     }
-    embeddings = vectors.astype(loaded.dtype)
+    embeddings = vectors.astype(loaded.dtype, copy=False)
     store.write_table(file, {"clip": clips, "embedding": embeddings}, provenance)
     return skipped

@@ -232,7 +232,8 @@ def checksum(columns: Mapping[str, np.ndarray]) -> str:
         if values.dtype.kind in "OUT":
             digest.update("\n".join(map(str, values)).encode())
         else:
-            digest.update(f"{values.dtype}\n".encode() + np.ascontiguousarray(values).tobytes())
+            digest.update(f"{values.dtype}\n".encode())
+            digest.update(np.ascontiguousarray(values).view(np.uint8))
     return digest.hexdigest()
 
 

@@ -104,14 +104,15 @@ class ToyRepresentation:
     """Level and length of a clip, and a few of its samples.
 
     pause : seconds to sleep over every clip, so that one can be killed in the middle.
+    width : numbers of an embedding: those six, over and over.
     """
 
     name, title, kind, rate, version = "toy", "Toy", "acoustic features", 16_000, 1
     libraries = ("numpy",)
     thread_safe, needs_download = True, False
 
-    def __init__(self, pause: float = 0.0, dtype: str = "float32", least: int = 0):
-        self.pause, self.dtype, self.least, self.dimension = pause, dtype, least, 6
+    def __init__(self, pause: float = 0.0, dtype: str = "float32", least: int = 0, width: int = 6):
+        self.pause, self.dtype, self.least, self.dimension = pause, dtype, least, width
 
     def embed(self, waveforms: Any) -> np.ndarray:
         rows = []
@@ -119,7 +120,8 @@ class ToyRepresentation:
             time.sleep(self.pause)
             if len(x) < self.least:
                 raise AudioError("It is too short: record more.")
-            rows.append([x.std(), x.max(), len(x) / 16_000, *x[100:400:100]])
+            row = [x.std(), x.max(), len(x) / 16_000, *x[100:400:100]]
+            rows.append(np.resize(row, self.dimension))
         values = np.array(rows, np.float32)
         if self.dtype == "int8":
             return np.rint(values * 100).clip(-128, 127).astype(np.int8)
