@@ -233,7 +233,7 @@ def checksum(columns: Mapping[str, np.ndarray]) -> str:
             digest.update("\n".join(map(str, values)).encode())
         else:
             digest.update(f"{values.dtype}\n".encode())
-            digest.update(np.ascontiguousarray(values).view(np.uint8))
+            digest.update(np.ascontiguousarray(values).view(np.uint8).data)
     return digest.hexdigest()
 
 
