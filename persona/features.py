@@ -169,9 +169,9 @@ def extract(
 ) -> tuple[Path, dict[str, str]]:
     """Embed the speech of a corpus's clips into a feature table of the user's.
 
-    Shows progress, holds a few clips in memory whatever their number, and goes on where an
-    interrupted run stopped. A table is replaced only once the new one is whole, and never by one
-    of fewer clips.
+    Shows progress, holds the audio of a few clips in memory whatever their number, and goes on
+    where an interrupted run stopped. A table is put together in memory, is replaced only once the
+    new one is whole, and never by one of fewer clips.
 
     name : of the table, by default the representation's.
     clips : those that can be read, by default all of the corpus.

@@ -199,6 +199,7 @@ class Work:
 def _play(work: Work, environment: dict[str, str]) -> None:
     os.setsid()
     os.chdir(work.folder)
+    os.environ.clear()
     os.environ.update(environment)
     with open(work.errors, "w") as errors:
         os.dup2(errors.fileno(), sys.stdout.fileno())
