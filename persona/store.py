@@ -144,11 +144,9 @@ def write_table(file: Path, columns: Mapping[str, Any], provenance: Mapping[str,
     arrays = {name: np.asarray(values) for name, values in columns.items()}
     metadata = {"persona": plain_json(provenance), "sha256": checksum(arrays)}
     table = pa.table({name: _to_arrow(a) for name, a in arrays.items()}, metadata=metadata)
-    vectors = [
-        f"{name}.list.element" for name, a in arrays.items() if a.ndim == 2 and a.dtype != np.int8
-    ]
-    floats = [v for v in vectors if arrays[v.split(".")[0]].dtype.kind == "f"]
-    text = [name for name, a in arrays.items() if a.ndim == 1 and a.dtype.kind in "OUT"]
+    vectors = [name for name, a in arrays.items() if a.ndim == 2 and a.dtype.kind == "f"]
+    floats = [f"{name}.list.element" for name in vectors]
+    text = [name for name, a in arrays.items() if a.dtype.kind in "OUT"]
     with writing(file) as aside:
         parquet.write_table(
             table, aside, compression="zstd", compression_level=9,
