@@ -20,10 +20,10 @@ from persona.study.terms import MEASURES, METRICS, number, shown
 FINDINGS = (
     "05_paper_table",
     "06_speakers",
-    "18_new_sentences",
     "11_what_kind_of_ear",
     "13_outside_the_studio",
     "14_best",
+    "18_new_sentences",
 )
 """Chapters whose findings the README shows."""
 
