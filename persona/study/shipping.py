@@ -21,7 +21,6 @@ FINDINGS = (
     "05_paper_table",
     "06_speakers",
     "11_what_kind_of_ear",
-    "13_outside_the_studio",
     "14_best",
     "18_new_sentences",
 )
