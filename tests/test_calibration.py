@@ -27,6 +27,14 @@ def test_calibration_error_is_the_mean_distance_of_accuracy_from_confidence():
     assert curve["clips"].tolist() == [4, 4]
 
 
+def test_bins_of_confidence_are_tenths_for_each_speaker():
+    p = np.array([[0.55, 0.45], [0.59, 0.41], [0.61, 0.39], [0.61, 0.39]])
+    counts = calibration.binned(p, np.zeros(4, int), np.array([0, 0, 0, 1]))
+    assert counts.shape == (2, 10, 3)
+    assert counts[0, :, 0].tolist() == [0, 0, 0, 0, 0, 2, 1, 0, 0, 0]
+    assert counts[1, 6] == pytest.approx([1, 0.61, 1])
+
+
 def test_certainty_falls_into_the_last_bin():
     counts = calibration.binned(np.array([[1.0, 0.0]]), np.array([0]), np.array([0]))
     assert counts[0, -1].tolist() == [1, 1, 1]
@@ -88,14 +96,44 @@ class TestTheAgeInterval:
         above = np.interp([25, 55], fitted.ages, fitted.above)
         assert above[1] > above[0]
 
-    def test_is_as_wide_as_its_errors_are(self):
-        """Errors of exactly 7 years, half of them either way."""
+    @pytest.mark.parametrize("years", [0.5, 7.0])
+    def test_is_as_wide_as_its_errors_are(self, years):
+        """Errors of exactly as many years, half of them either way."""
         speaker = np.repeat(np.arange(60), 2)
         predicted = np.linspace(20, 65, 60)[speaker]
-        true = predicted + np.tile([7.0, -7.0], 60)
+        true = predicted + np.tile([years, -years], 60)
         fitted = AgeInterval.fit(predicted, true, speaker)
-        assert fitted.below == pytest.approx(7)
+        assert fitted.below == pytest.approx(years)
+        assert fitted.above == pytest.approx(years)
+
+    def test_has_two_sides_where_all_errors_go_one_way(self):
+        predicted = np.linspace(20, 65, 60)
+        fitted = AgeInterval.fit(predicted, predicted + 7, np.arange(60))
         assert fitted.above == pytest.approx(7)
+        assert fitted.below == pytest.approx(2)
+
+    @pytest.mark.parametrize(("old", "held"), [(20, 0.75), (4, 0.75), (3, 0.0)])
+    def test_holds_for_few_in_a_band_unless_they_are_too_few_to_judge_by(self, old, held):
+        """All are taken for 40. The others are, so that they alone would need a narrow interval."""
+        speaker = np.repeat(np.arange(100), 5)
+        true = np.where(speaker < 100 - old, 40.0, 60.0 + 2 * (speaker % 10))
+        predicted = 40 - abs(np.random.default_rng(0).normal(0, 2, 100))[speaker]
+        low, high = AgeInterval.fit(predicted, true, speaker).limits(predicted)
+        assert ((low <= true) & (true <= high))[true >= 60].mean() == held
+
+    def test_bands_hold_every_age_once(self):
+        lows, highs = zip(*calibration.AGE_BANDS, strict=True)
+        assert lows == (0, *(high + 1 for high in highs[:-1])) and highs[-1] == 120
+
+    def test_of_the_model_that_ships_lies_on_the_same_ages(self):
+        card = Predictor.load().card["age_interval"]
+        assert (card["ages"], card["level"]) == (
+            calibration._KNOTS.tolist(), calibration.AGE_LEVEL,
+        )  # fmt: skip
+
+    def test_weighs_the_clips_of_a_speaker_as_one(self):
+        found = calibration.weights_of_speakers(np.array(["b", "a", "b"]))
+        assert found.tolist() == [0.5, 1, 0.5]
 
     def test_counts_speakers_alike_whatever_their_number_of_clips(self):
         """One speaker of 900 clips without an error does not narrow it."""
