@@ -93,7 +93,7 @@ import toys
 from persona.experiment import Experiment, run
 from persona.study.estimators import recorded
 
-Path("kernel").write_text(str(os.getpid()))
+Path("begun").write_text(str(os.getpid()))
 
 def nearest(x, clips, split, seed):
     time.sleep(0.02)
@@ -131,7 +131,7 @@ class Work:
 
     def start(self) -> multiprocessing.process.BaseProcess:
         """A process that runs it, of a session of its own."""
-        for name in ("begun", "done", "kernel"):
+        for name in ("begun", "done"):
             (self.folder / name).unlink(missing_ok=True)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("PYTHONPATH", f"{TESTS}:{TESTS.parent}")
@@ -158,10 +158,8 @@ class Work:
         """Kill it, and every other time the kernel too that outlives it by a second."""
         process = self.start()
         process.join(after)
-        groups, kernel = [process.pid], self.folder / "kernel"
-        if kernel.exists() and random.random() < 0.5:
-            groups.append(int(kernel.read_text()))
-        for group in groups:
+        kernel = (self.folder / "begun").read_text().split()
+        for group in [process.pid, *map(int, kernel if random.random() < 0.5 else ())]:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(group, signal.SIGKILL)
         process.join()
@@ -204,6 +202,7 @@ def _play(work: Work, environment: dict[str, str]) -> None:
     with open(work.errors, "w") as errors:
         os.dup2(errors.fileno(), sys.stdout.fileno())
         os.dup2(errors.fileno(), sys.stderr.fileno())
-    Path("begun").touch()
+    if work.work is not notebook:  # whose work begins in its kernel
+        Path("begun").touch()
     work.work(*work.arguments)
     Path("done").touch()
