@@ -207,10 +207,10 @@ def _ran(row: dict[str, str], what: str) -> float:
 
 def mutants() -> str:
     """What became of small faults that were put into modules on purpose."""
-    rows = _rows("mutants")
-    header = ["module", "faults", "found by a test", "left, and why"]
-    return table(
-        header, [(f"`{r['module']}`", r["mutants"], r["killed"], r["survivors"]) for r in rows]
+    return bullets(
+        f"`{row['module']}`: {row['killed']} of {row['mutants']} were found by a test. "
+        f"Left: {row['survivors']}."
+        for row in _rows("mutants")
     )
 
 
