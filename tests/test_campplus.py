@@ -8,16 +8,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from persona import store
 from persona.errors import PersonaError, WeightsError
 from persona.representations import campplus
 from persona.representations.campplus import CAMPPlus
 
-SHARED = Path(__file__).resolve().parents[1].parent / "shared"
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tools"))
+from convert_campplus import ends  # noqa: E402
+
+SHARED = ROOT.parent / "shared"
 REFERENCE = SHARED / "weights" / "campplus" / "reference.npz"
 AUDIO = SHARED / "crema-d" / "audio"
-CODED = ("statistics", "block2", "block3")
+PUBLISHED = ("statistics", "block2", "block3")
+CODED = (*PUBLISHED, "block2_ends", "block3_ends")
 
 needs_reference = pytest.mark.skipif(
     not (REFERENCE.exists() and AUDIO.exists()),
@@ -77,7 +83,7 @@ def test_the_level_of_a_recording_changes_nothing(clips, decibels):
 
 @needs_reference
 @pytest.mark.usefixtures("as_recorded")
-@pytest.mark.parametrize("layer", CODED)
+@pytest.mark.parametrize("layer", PUBLISHED)
 def test_codes_are_the_published_layers_in_steps(layer, clips, expected):
     found = CAMPPlus(layer).embed(clips)
     centre, step = graph_constants(layer)
@@ -85,6 +91,27 @@ def test_codes_are_the_published_layers_in_steps(layer, clips, expected):
     steps = np.rint((expected[layer] - centre) / step).clip(-127, 127)
     assert np.abs(found - steps).max() <= 1
     assert np.mean(found != steps) < 0.04
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 7, 9])
+def test_ends_are_means_over_the_first_and_last_third_less_that_of_the_clip(frames):
+    layer = np.random.default_rng(0).normal(size=(1, 4, frames)).astype(np.float32)
+    third, whole = -(-frames // 3), layer[0].mean(axis=1)
+    first, last = layer[0, :, :third].mean(axis=1), layer[0, :, -third:].mean(axis=1)
+    expected = np.concatenate([first - whole, last - whole])
+    np.testing.assert_allclose(ends(torch.from_numpy(layer))[0], expected, atol=1e-6)
+
+
+@needs_reference
+def test_ends_hear_what_comes_first_and_what_comes_last(clips):
+    ear = CAMPPlus("block2_ends")
+    [joined], [turned] = (
+        ear.embed([np.concatenate(clips[:2])]),
+        ear.embed([np.concatenate(clips[1::-1])]),
+    )
+    first, last = np.split(joined, 2)
+    assert np.corrcoef(turned, np.concatenate([last, first]))[0, 1] > 0.8
+    assert np.corrcoef(turned, joined)[0, 1] < 0
 
 
 @needs_reference

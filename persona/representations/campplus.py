@@ -18,7 +18,14 @@ from persona import store
 from persona.audio import RATE
 from persona.errors import PersonaError, StoreError, WeightsError
 
-_DIMENSIONS = {"embedding": 192, "statistics": 1024, "block2": 2048, "block3": 2048}
+_DIMENSIONS = {
+    "embedding": 192,
+    "statistics": 1024,
+    "block2": 2048,
+    "block3": 2048,
+    "block2_ends": 2048,
+    "block3_ends": 2048,
+}
 
 
 LEVEL = 0.1
@@ -31,7 +38,9 @@ class CAMPPlus:
     layer : which outputs, joined by "+", as in "block2+block3". "embedding" (192-d) is the
         network's answer. "statistics" (1,024-d) are means and standard deviations over time of
         the layer below it, "block2" and "block3" (2,048-d) those of the second and third dense
-        block. These three are codes: whole numbers from -127 to 127, counted from a dimension's
+        block. "block2_ends" and "block3_ends" (2,048-d) are their means over the first and over
+        the last third of the clip, minus that over all of it: how the voice begins and ends.
+        All but the first are codes: whole numbers from -127 to 127, counted from a dimension's
         mean over CREMA-D's clips in steps of a twelfth ("statistics") or a quarter of its
         deviation, which costs a linear probe at most 0.2 points of emotion.
     threads : that one clip may use.
