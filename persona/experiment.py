@@ -140,9 +140,9 @@ class Experiment:
             if field.name == "label" or value is None or value == ():
                 continue
             if field.name == "settings":
-                value = asdict(value)
+                value = _described(value)
             elif field.name == "candidates":
-                value = [asdict(candidate) for candidate in value]
+                value = [_described(candidate) for candidate in value]
             described[field.name] = _identified(value)
         return described
 
@@ -177,6 +177,11 @@ class Experiment:
 
 VERSION = 1
 """Raised whenever the same experiment would give other predictions for the code in this file."""
+
+
+def _described(settings: Settings) -> dict[str, Any]:
+    """Settings as plain JSON, without what is empty: it changes nothing."""
+    return {name: value for name, value in asdict(settings).items() if value != ()}
 
 
 def _identified(value: Any) -> Any:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from persona.errors import known
+from persona.errors import PersonaError, known
 from persona.labels import EMOTIONS, GENDERS
 
 ARCHITECTURES = ("fcn", "cnn")
@@ -62,6 +62,9 @@ class Network(nn.Module):
         trunk's inputs, and of the inputs of a linear age head (for a linear map a ridge penalty;
         Wager, Wang and Liang 2013).
     emotions : number of emotion classes.
+    columns : first column of the embedding that it listens to and one past the last; empty: all.
+
+    Raises `PersonaError` for an unknown architecture or age head, and columns that are not there.
     """
 
     def __init__(
@@ -75,22 +78,34 @@ class Network(nn.Module):
         input_dropout: float = 0.0,
         age_dropout: float = 0.0,
         emotions: int = len(EMOTIONS),
+        columns: Sequence[int] = (),
     ):
         super().__init__()
-        self.input = Standardisation(dimension)
-        self.trunk = trunk(dimension, architecture, hidden, dropout, input_dropout)
+        first, last = self.columns = tuple(columns) or (0, dimension)
+        if not 0 <= first < last <= dimension:
+            raise PersonaError(
+                f"There are no columns {first} to {last} in an embedding of {dimension}: give the "
+                "first and one past the last."
+            )
+        inputs = last - first
+        self.input = Standardisation(inputs)
+        self.trunk = trunk(inputs, architecture, hidden, dropout, input_dropout)
         self.emotion = nn.Linear(hidden[-1], emotions)
         self.gender = nn.Linear(hidden[-1], len(GENDERS))
-        self.age = AgeHead(age_head, dimension if age_head == "linear" else hidden[-1])
+        self.age = AgeHead(age_head, inputs if age_head == "linear" else hidden[-1])
         self.age_dropout = nn.Dropout(age_dropout)
 
     def forward(self, embeddings: Tensor) -> Output:
         """Embeddings of shape (B, dimension) to logits."""
-        x = self.input(embeddings)  # (B, dimension), standardised
+        x = self.input(self.heard(embeddings))  # (B, inputs), standardised
         shared = self.trunk(x)  # (B, 56)
         past_trunk = self.age.kind == "linear"
         age = self.age(self.age_dropout(x) if past_trunk else shared)
         return Output(self.emotion(shared), self.gender(shared), age)
+
+    def heard(self, embeddings: Tensor) -> Tensor:
+        """The columns that it listens to: (B, dimension) to (B, inputs)."""
+        return embeddings[:, slice(*self.columns)]
 
     @property
     def last_shared(self) -> Tensor:
@@ -107,7 +122,7 @@ class Network(nn.Module):
 
 
 class Ensemble(nn.Module):
-    """Networks of one shape whose probabilities and ages are averaged."""
+    """Networks that differ in weights and columns; their probabilities and ages are averaged."""
 
     def __init__(self, networks: Sequence[Network]):
         super().__init__()

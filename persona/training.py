@@ -50,6 +50,8 @@ class Settings:
     weighing : how the losses are weighed while training, see `losses.Weighing`.
     scaling : of the input, see `network.Standardisation`.
     networks : size of the ensemble.
+    parts : columns of the embedding, each as of `network.Network`; `networks` of the ensemble
+        listen to each of them. Empty: all listen to all.
     """
 
     epochs: int = 20
@@ -71,12 +73,14 @@ class Settings:
     weighing: str = "fixed"
     scaling: str = "standard"
     networks: int = 1
+    parts: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("weights", "watched"):  # 1 and 1.0 are one setting
             if (value := getattr(self, name)) is not None:
                 object.__setattr__(self, name, tuple(map(float, value)))
         object.__setattr__(self, "hidden", tuple(self.hidden))
+        object.__setattr__(self, "parts", tuple((first, last) for first, last in self.parts))
         known("schedule", self.schedule, SCHEDULES)
         known("unit of age", self.age_unit, AGE_UNITS)
         known("age head", self.age_head, AGE_HEADS)
@@ -120,7 +124,13 @@ class History:
         return pd.DataFrame(rows, columns=["epoch", "part", "task", "loss"])
 
 
-def build(dimension: int, architecture: str, settings: Settings, emotions: int = 6) -> Network:
+def build(
+    dimension: int,
+    architecture: str,
+    settings: Settings,
+    emotions: int = 6,
+    columns: Sequence[int] = (),
+) -> Network:
     """The network that `settings` describe, with random weights."""
     return Network(
         dimension,
@@ -131,6 +141,7 @@ def build(dimension: int, architecture: str, settings: Settings, emotions: int =
         input_dropout=settings.input_dropout,
         age_dropout=settings.age_dropout,
         emotions=emotions,
+        columns=columns,
     )
 
 
@@ -147,6 +158,7 @@ def fit(
     emotions: int = 6,
     progress: str = "",
     start: Network | None = None,
+    columns: Sequence[int] = (),
 ) -> tuple[Network, History]:
     """Train one network; deterministic for its seed on one thread.
 
@@ -155,6 +167,7 @@ def fit(
         default `train`.
     progress : label of a progress bar; empty shows none.
     start : network of the same shape whose weights and scales training begins with.
+    columns : that it listens to, as of `network.Network`.
 
     Raises `PersonaError` where there is nothing to train on.
     """
@@ -166,7 +179,7 @@ def fit(
     rng = np.random.default_rng(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = build(embeddings.shape[1], architecture, settings, emotions)
+        network = build(embeddings.shape[1], architecture, settings, emotions, columns)
         if start is None:
             rows = train if reference is None else reference
             _measure(network, embeddings, targets, rows, settings)
@@ -187,19 +200,20 @@ def fit_ensemble(
     start: Sequence[Network] = (),
     **options: "np.ndarray | int | str | None",
 ) -> tuple[Ensemble, list[History]]:
-    """Train `settings.networks` networks, seeded from `seed`; arguments as of `fit`.
+    """Train `settings.networks` networks for each of its parts; arguments as of `fit`.
 
     start : a network for each to begin with, or none.
     """
     settings = settings or Settings()
-    seeds = [seed] if settings.networks == 1 else [100 * seed + i for i in range(settings.networks)]
+    parts = [part for part in settings.parts or ((),) for _ in range(settings.networks)]
+    seeds = [seed] if len(parts) == 1 else [100 * seed + i for i in range(len(parts))]
     firsts = list[Network | None](start) or [None] * len(seeds)
     fitted = [
         fit(
             embeddings, targets, train, validation, one, architecture, settings,
-            start=first, **options,  # type: ignore[arg-type]
+            start=first, columns=part, **options,  # type: ignore[arg-type]
         )
-        for one, first in zip(seeds, firsts, strict=True)
+        for one, first, part in zip(seeds, firsts, parts, strict=True)
     ]  # fmt: skip
     return Ensemble([network for network, _ in fitted]), [history for _, history in fitted]
 
@@ -209,7 +223,7 @@ def _measure(
 ) -> None:
     """Set the scale of the input and the unit of age from training rows."""
     chosen = torch.as_tensor(rows)
-    network.input.measure(embeddings[chosen], settings.scaling)
+    network.input.measure(network.heard(embeddings[chosen]), settings.scaling)
     with_age = chosen[targets.known[chosen, TASKS.index("age")] > 0]
     if settings.age_unit == "deviation" and len(with_age):
         network.age.measure(targets.age[with_age])
@@ -323,7 +337,7 @@ def choose(
     for candidate in candidates:
         one = replace(candidate, networks=1)
         empty = held_out[:0]
-        network, _ = fit(
+        network, _ = fit_ensemble(
             embeddings, targets, train, empty, seed, architecture, one, **options  # type: ignore[arg-type]
         )  # fmt: skip
         predicted = network.predict(embeddings[rows])

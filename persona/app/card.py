@@ -94,6 +94,8 @@ def check(card: dict[str, Any], where: str | Path) -> None:
     where : what the message calls the card.
     """
     schema = _SCHEMA | ({"tasks": dict} if "tasks" in card else {})
+    if isinstance(network := card.get("network"), dict) and "parts" in network:
+        schema = schema | {"network": {**_SCHEMA["network"], "parts": [[int]]}}
     if problem := _problem(card, schema, "") or _problem_of_tasks(tasks(card)) or _nonsense(card):
         raise _no_card(where, problem)
 

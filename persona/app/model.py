@@ -78,9 +78,10 @@ class Model:
         weights = self._trainable()
         described = dict(self.card["network"])
         count = described.pop("networks")
+        parts = described.pop("parts", [()] * count)
         described["emotions"] = len(cards.tasks(self.card).get("emotion", EMOTIONS))
         try:
-            ensemble = Ensemble([Network(**described) for _ in range(count)])
+            ensemble = Ensemble([Network(**described, columns=columns) for columns in parts])
             ensemble.load_state_dict(load_tensors(weights))
         except (RuntimeError, ValueError, SafetensorError, PersonaError) as error:
             raise ModelError(

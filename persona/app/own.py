@@ -232,11 +232,14 @@ def _further(experiment: Experiment, start: str, corpus: Table, jobs: int | None
         )
     shape = ("architecture", "hidden", "age_head", "dropout", "input_dropout", "age_dropout")
     network = first.card["network"]
+    parts = network.get("parts", ())
     return experiment.but(
         representation="+".join(tables(first, corpus, jobs)),
         start=partial(continued, model=name, sha256=first.card["sha256"][WEIGHTS]),
         learning_rate=FURTHER,
-        **{key: network[key] for key in (*shape, "networks")},
+        networks=1 if parts else network["networks"],
+        parts=parts,
+        **{key: network[key] for key in shape},
     )
 
 

@@ -7,7 +7,7 @@ by networks that were trained as those that ship, but on other speakers.
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,7 @@ from persona.labels import GENDERS, TASKS
 from persona.predictions import emotions
 
 if TYPE_CHECKING:
-    from persona.network import Ensemble
+    from persona.network import Ensemble, Network
 
 LENGTHS = ((0.0, 2.0), (2.0, 3.0), (3.0, 1e9))
 """Seconds of clips by which the coverage of the age intervals is stated."""
@@ -138,8 +138,11 @@ def _network(ensemble: "Ensemble") -> dict[str, Any]:
     first: Any = ensemble.networks[0]
     layers = list(first.trunk)
     dropouts = [layer.p for layer in layers[1:] if isinstance(layer, nn.Dropout)]
+    parts = [list(network.columns) for network in cast("list[Network]", ensemble.networks)]
+    dimension = max(last for _, last in parts)
+    listening = {} if parts == [[0, dimension]] * len(parts) else {"parts": parts}
     return {
-        "dimension": len(first.input.mean),
+        "dimension": dimension,
         "architecture": "cnn" if any(isinstance(x, nn.Conv1d) for x in layers) else "fcn",
         "age_head": first.age.kind,
         "hidden": [layer.out_features for layer in layers if isinstance(layer, nn.Linear)],
@@ -147,6 +150,7 @@ def _network(ensemble: "Ensemble") -> dict[str, Any]:
         "input_dropout": layers[0].p if isinstance(layers[0], nn.Dropout) else 0.0,
         "age_dropout": first.age_dropout.p,
         "networks": len(ensemble.networks),
+        **listening,
     }
 
 
