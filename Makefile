@@ -87,7 +87,7 @@ features: $(INSTALLED)  ## extract the feature tables again, from the downloaded
 	    $(BIN)/persona extract $$representation; done
 	$(BIN)/persona extract mfcc --pooling mean+std+delta --name mfcc_delta
 	$(BIN)/persona extract dvector --layer lstm2+lstm3 --name dvector_layers
-	set -e; for layer in statistics block2 block3; do \
+	set -e; for layer in statistics block2 block3 block2_ends block3_ends; do \
 	    $(BIN)/persona extract campplus --layer $$layer --name campplus_$$layer; done
 
 ablations: $(INSTALLED)  ## train every network of every chapter again (resumes)

@@ -35,6 +35,19 @@ def test_what_ships_is_tested_on_unseen_speakers_and_stops_at_a_fixed_epoch():
     assert shipped.tests == ("crema-d",)
 
 
+def test_what_ships_learns_the_age_of_children_and_not_their_gender(clips):
+    young = clips.assign(age=clips["age"] - 10)
+    learnt = best.shipped().relabel(young)
+    assert learnt["gender"].notna().tolist() == (young["age"] >= best.ADULT).tolist()
+    pd.testing.assert_frame_equal(learnt.drop(columns="gender"), young.drop(columns="gender"))
+
+
+def test_the_networks_that_ship_each_listen_to_two_neighbouring_layers():
+    layers = best.ENDS.split("+")
+    assert [(a // 2048, b // 2048) for a, b in best.PARTS] == [(0, 2), (1, 3), (2, 4)]
+    assert layers[1:3] == best.BLOCKS.split("+") and layers[0].startswith(layers[1])
+
+
 def test_changes_of_the_recipe_leave_the_rest_of_it():
     changed = best.recipe("mfcc", networks=2, epochs=3, besides=best.OUTSIDE)
     assert (changed.settings.networks, changed.settings.epochs) == (2, 3)

@@ -193,6 +193,21 @@ class TestARelease:
         assert emotion["error_after"] < emotion["error_before"]
         assert temperatures[0] == emotion["temperature"] < 1
 
+    def test_of_networks_that_listen_to_parts_is_kept_and_answers_as_they_do(
+        self, experiment, tmp_path, monkeypatch
+    ):
+        import torch
+
+        monkeypatch.setattr(toys.ToyRepresentation, "__init__", _as_wide_as_the_table)
+        parts = [[0, 8], [4, toys.DIMENSION]]
+        release.train(experiment.but(networks=1, parts=parts), tmp_path / "model", jobs=1)
+        again = Predictor.load(tmp_path / "model")
+        assert again.card["network"]["dimension"] == toys.DIMENSION
+        assert (again.card["network"]["networks"], again.card["network"]["parts"]) == (2, parts)
+        x = toys.embeddings(toys.clips())
+        wanted = again.model.networks().predict(torch.from_numpy(x))
+        assert again.heads.run(x).age == pytest.approx(wanted.age.numpy(), abs=0.05)
+
     def test_names_the_network_that_was_trained(self, experiment, tmp_path, monkeypatch):
         monkeypatch.setattr(toys.ToyRepresentation, "__init__", _as_wide_as_the_table)
         other = experiment.but(architecture="cnn", hidden=(9, 7), networks=1)

@@ -110,8 +110,8 @@ def test_ends_hear_what_comes_first_and_what_comes_last(clips):
         ear.embed([np.concatenate(clips[1::-1])]),
     )
     first, last = np.split(joined, 2)
-    assert np.corrcoef(turned, np.concatenate([last, first]))[0, 1] > 0.8
-    assert np.corrcoef(turned, joined)[0, 1] < 0
+    swapped = np.concatenate([last, first])
+    assert np.corrcoef(turned, swapped)[0, 1] > 0.6 > np.corrcoef(turned, joined)[0, 1]
 
 
 @needs_reference

@@ -162,6 +162,7 @@ class TestIdentity:
             {"architecture": "cnn"}, {"protocol": "random-clip"}, {"seeds": [0, 1]},
             {"age_unit": "year"}, {"epochs": 2}, {"batch_size": 8}, {"dropout": 0.1},
             {"weights": (1.0, 0.0, 0.0)}, {"weighing": "gradnorm"}, {"hidden": (10, 5)},
+            {"parts": [(0, 4)]}, {"parts": [(4, 8)]},
             {"besides": ["toy-abroad"]}, {"besides": ["toy-copies"]}, {"tested": ["toy-abroad"]},
             {"settings": Settings(), "candidates": [BRIEF]}, {"transform": doubled},
             {"subset": fewer}, {"subset": partial(fewer, clips_kept=20)}, {"relabel": two_ages},
@@ -178,6 +179,9 @@ class TestIdentity:
         assert changed.identity() != BASE.identity()
         assert identities.setdefault(changed.identity(), str(change)) == str(change)
 
+    def test_a_setting_that_is_empty_does_not_change_it(self):
+        assert "parts" not in BASE.description()["settings"]
+
     def test_every_field_is_part_of_it(self):
         """A field that is added later has to decide the identity, too."""
         from dataclasses import fields
@@ -191,6 +195,7 @@ class TestIdentity:
             start=begun,
             protocol=folds.GIVEN,
             given=halves,
+            parts=[(0, 4)],
         )
         described = set(everything.description())
         assert {f.name for f in fields(Experiment)} - described == {

@@ -76,6 +76,16 @@ class TestArchitecture:
         predicted = Network(DIMENSION, architecture, age_head=head).predict(embeddings(5, 80))
         assert [tuple(part.shape) for part in predicted] == [(5, 6), (5, 2), (5,)]
 
+    @pytest.mark.parametrize("head", ["number", "linear"])
+    def test_it_may_listen_to_some_columns_and_is_deaf_to_the_others(self, head):
+        x = embeddings(4, DIMENSION)
+        network = seeded(columns=(10, 30), age_head=head)
+        wanted = network.predict(x)
+        x[:, :10], x[:, 30:] = 99.0, -99.0
+        assert all(map(torch.equal, network.predict(x), wanted))
+        x[:, 10] += 1
+        assert not torch.equal(network.predict(x).emotion, wanted.emotion)
+
     def test_different_seeds_give_different_networks(self):
         first, again, other = (seeded(s).trunk[0].weight for s in (0, 0, 1))
         assert torch.equal(first, again) and not torch.equal(first, other)

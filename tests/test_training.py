@@ -325,6 +325,29 @@ class TestEnsembles:
             alone, _ = fit(EMBEDDINGS, TARGETS, *ROWS, 700 + number, settings=SETTINGS)
             assert same(network, alone)
 
+    def test_a_network_of_a_part_is_the_network_of_those_columns_alone(self):
+        parts = ((0, 8), (4, toys.DIMENSION))
+        settings = replace(SETTINGS, parts=parts)
+        ensemble, histories = fit_ensemble(EMBEDDINGS, TARGETS, *ROWS, 7, settings=settings)
+        assert len(ensemble.networks) == len(histories) == 2
+        for number, (network, part) in enumerate(zip(ensemble.networks, parts, strict=True)):
+            columns = EMBEDDINGS[:, slice(*part)]
+            alone, _ = fit(columns, TARGETS, *ROWS, 700 + number, settings=SETTINGS)
+            assert same(network, alone)
+
+    def test_each_part_has_as_many_networks_as_are_asked_for(self):
+        settings = replace(SETTINGS, epochs=1, networks=2, parts=((0, 8), (4, toys.DIMENSION)))
+        ensemble, _ = fit_ensemble(EMBEDDINGS, TARGETS, *ROWS, 7, settings=settings)
+        heard = [network.columns for network in ensemble.networks]
+        assert heard == [(0, 8), (0, 8), (4, toys.DIMENSION), (4, toys.DIMENSION)]
+
+    def test_columns_that_are_not_there_are_refused(self):
+        settings = replace(SETTINGS, parts=((0, toys.DIMENSION + 1),))
+        with pytest.raises(
+            PersonaError, match="There are no columns 0 to 13 in an embedding of 12"
+        ):
+            fit_ensemble(EMBEDDINGS, TARGETS, *ROWS, 7, settings=settings)
+
     def test_one_network_is_the_network_of_its_seed(self):
         ensemble, _ = fit_ensemble(EMBEDDINGS, TARGETS, *ROWS, 7, settings=SETTINGS)
         assert same(ensemble.networks[0], fit(EMBEDDINGS, TARGETS, *ROWS, 7, settings=SETTINGS)[0])

@@ -41,7 +41,8 @@ def of_actors(
         f"Emotions are acted: {clips['speaker'].nunique()} actors say sentences that were given "
         "to them.",
         f"Of six emotions it names the one an unseen actor played in "
-        f"{metrics['emotion_accuracy']['value']:.0%} of clips.",
+        f"{metrics['emotion_accuracy']['value']:.0%} of clips; it knows their sentences, and in "
+        "others names fewer.",
         f"Age is {_worth(gain, 'age_rmse')} saying the mean age to everyone: the error is "
         f"{age['value']:.1f} years (RMSE) against {constant['age_rmse']:.1f}.",
         _of_interval(coverage),

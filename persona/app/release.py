@@ -118,7 +118,6 @@ def _check(
     problems = {
         "has an estimator in place of the network": experiment.estimator,
         "transforms embeddings": experiment.transform,
-        "relabels clips": experiment.relabel,
         "uses a part of the clips": experiment.subset,
         "knows the speakers that it tests": experiment.protocol != "speaker-disjoint"
         and not shared_speakers,

@@ -50,6 +50,8 @@ NAMES = {
     "year": "age in years",
     "block2": "second block",
     "block3": "third block",
+    "block2_ends": "ends of the second block",
+    "block3_ends": "ends of the third block",
     "delta": "with changes",
 }
 
