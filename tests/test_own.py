@@ -1,6 +1,7 @@
 """A model of one's own recordings: any emotions, any tasks, speakers kept apart."""
 
 import json
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 
@@ -29,8 +30,8 @@ def build(tmp_path, monkeypatch):
     toys.forget()
 
 
-def train(path: str, out, **options) -> Predictor:
-    return own.train(path, out, SETTINGS, representation=["toy"], jobs=1, **options)
+def train(path: str, out, settings=SETTINGS, **options) -> Predictor:
+    return own.train(path, out, settings, representation=["toy"], jobs=1, **options)
 
 
 def test_emotion_classes_are_those_of_the_labels():
@@ -119,6 +120,13 @@ class TestTraining:
         assert str(tmp_path) not in json.dumps(card)
         with pytest.raises(CorpusError, match="trained on these very recordings"):
             train(str(tmp_path / "audio" / "mine.csv"), tmp_path, start=str(tmp_path / "model"))
+
+    def test_goes_on_from_a_model_whose_networks_listen_to_parts(self, tmp_path):
+        parts = [[0, 2], [1, 3], [0, 3]]
+        train(table(tmp_path / "audio"), tmp_path / "model", replace(SETTINGS, parts=parts))
+        path = table(tmp_path / "other", each=5)
+        card = train(path, tmp_path / "second", start=str(tmp_path / "model")).card
+        assert (card["network"]["networks"], card["network"]["parts"]) == (3, parts)
 
     def test_of_an_emotion_called_like_a_column_of_answers_is_refused(self, tmp_path):
         path = table(tmp_path / "audio", emotions=("age", "irate", "warm"))

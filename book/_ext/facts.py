@@ -214,6 +214,14 @@ def mutants() -> str:
     )
 
 
+def measurements() -> str:
+    """What was measured once, and is too slow or depends too much on the machine for a test."""
+    return bullets(
+        f"**{row['what']}** {row['measured']} ({row['date']}, `{row['command']}`)"
+        for row in _rows("measurements")
+    )
+
+
 def _rows(name: str) -> list[dict[str, str]]:
     with open(ROOT / "tests" / f"{name}.csv", encoding="utf-8", newline="") as opened:
         return list(csv.DictReader(opened))
