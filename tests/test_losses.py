@@ -159,12 +159,13 @@ class TestWeighing:
     def test_gradnorm_gives_more_to_the_task_that_has_learnt_less(self):
         """What has half the mean of losses left has 0.5 ** 1.5 of the mean gradient."""
         weighing = Weighing("gradnorm", (1.0, 1.0, 1.0))
-        shared, learnt = torch.ones(3, 1, requires_grad=True), torch.ones(3)
+        shared, left = torch.ones(3, 1, requires_grad=True), torch.ones(3)
+        at_first = torch.tensor([0.5, 1.0, 2.0])
         for step in range(300):
             shared.grad = None
             if step == 1:
-                learnt = torch.tensor([0.25, 0.25, 1.0])
-            weighing.total(shared.squeeze(-1) + (learnt - 1), shared).backward()
+                left = torch.tensor([0.25, 0.25, 1.0])
+            weighing.total(at_first * (shared.squeeze(-1) + (left - 1)), shared).backward()
         first, second, third = (shared.grad.flatten() / shared.grad.mean()).tolist()
         assert [first, second] == pytest.approx([0.5**1.5] * 2, rel=0.1)
         assert third > 2 * first

@@ -110,9 +110,11 @@ def notebook() -> None:
     from nbformat import v4, write
 
     write(v4.new_notebook(cells=[v4.new_code_cell(_CELL)]), "study.ipynb")
+    # A busy machine is no fault: papermill gives a kernel 60 s to start and 4 s to say it is idle.
     papermill.execute_notebook(
-        "study.ipynb", "executed.ipynb", kernel_name="python3", progress_bar=False
-    )
+        "study.ipynb", "executed.ipynb", kernel_name="python3", progress_bar=False,
+        start_timeout=300, iopub_timeout=300,
+    )  # fmt: skip
 
 
 def in_1970(work: Callable[..., None], *arguments: str) -> None:
@@ -140,8 +142,10 @@ class Work:
             forkserver.ensure_running()
             process = _FORKING.Process(target=_play, args=(self, dict(os.environ)))
             process.start()
-        while not (self.folder / "begun").exists() and process.is_alive():
+        begun = self.folder / "begun"
+        while not begun.exists() and process.is_alive():
             time.sleep(0.002)
+        assert begun.exists(), self.errors.read_text()
         return process
 
     def end(self, process: multiprocessing.process.BaseProcess) -> None:
