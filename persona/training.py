@@ -336,9 +336,8 @@ def choose(
     right, errors = [], []
     for candidate in candidates:
         one = replace(candidate, networks=1)
-        empty = held_out[:0]
         network, _ = fit_ensemble(
-            embeddings, targets, train, empty, seed, architecture, one, **options  # type: ignore[arg-type]
+            embeddings, targets, train, held_out[:0], seed, architecture, one, **options  # type: ignore[arg-type]
         )  # fmt: skip
         predicted = network.predict(embeddings[rows])
         hits = predicted.emotion.argmax(-1) == targets.emotion[rows]

@@ -103,7 +103,7 @@ class TestLearning:
 
     def test_a_rate_that_is_too_high_is_one_sentence(self):
         settings = replace(SETTINGS, learning_rate=1e30)
-        with pytest.raises(PersonaError, match=r"diverged in epoch \d: lower learning_rate\."):
+        with pytest.raises(PersonaError, match=r"diverged in epoch 1: lower learning_rate\."):
             fit(EMBEDDINGS, TARGETS, *ROWS, 0, settings=settings)
 
 
@@ -364,6 +364,11 @@ class TestChoice:
         chosen = training.choose(EMBEDDINGS, TARGETS, *ROWS, 0, "fcn", candidates)
         assert chosen == self.GOOD
 
+    def test_held_out_rows_choose_and_are_neither_trained_on_nor_watched(self, updates):
+        training.choose(EMBEDDINGS, TARGETS, *ROWS, 0, "fcn", [self.GOOD, self.BAD])
+        assert sorted(set(torch.cat(updates).tolist())) == SPLIT.train.tolist()
+        assert len(updates) == 6 * -(-len(SPLIT.train) // 8) + -(-len(SPLIT.train) // 64)
+
     def test_unknown_emotions_do_not_count_as_the_first_class(self):
         """Only a network that has learnt nothing calls everything by one name."""
         held_out = TARGETS.at(torch.arange(len(CLIPS)))
@@ -401,6 +406,27 @@ class TestChoice:
 def test_settings_that_cannot_be_are_one_sentence_before_anything_is_trained(wrong, sentence):
     with pytest.raises(PersonaError, match=sentence):
         Settings(**wrong)
+
+
+@pytest.mark.parametrize("head", [head for head in AGE_HEADS if head != "linear"])
+def test_only_a_linear_age_head_has_its_own_dropout_and_no_gradnorm(head):
+    assert Settings(weighing="gradnorm", age_head=head).weighing == "gradnorm"
+    with pytest.raises(PersonaError, match="age_dropout goes with age_head='linear'"):
+        Settings(age_head=head, age_dropout=0.5)
+
+
+def test_the_paper_gives_the_epochs_and_the_rate_and_what_it_does_not_name_is_off():
+    plain = Settings()
+    assert (plain.epochs, plain.learning_rate, plain.weights) == (20, 1e-3, (1, 1, 1))
+    assert plain.networks == 1
+    assert plain.dropout == plain.input_dropout == plain.age_dropout == 0
+    assert plain.weight_decay == plain.label_smoothing == 0
+
+
+def test_lists_and_whole_numbers_are_the_same_settings_as_tuples_and_floats():
+    given = Settings(weights=[1, 0, 1], watched=[0, 1, 1], hidden=[8])
+    wanted = Settings(weights=(1.0, 0.0, 1.0), watched=(0.0, 1.0, 1.0), hidden=(8,))
+    assert repr(given) == repr(wanted)
 
 
 def test_history_is_a_table_of_epochs_parts_and_tasks():
