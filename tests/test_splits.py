@@ -161,6 +161,12 @@ class TestGivenFolds:
         (only,) = folds.given(self.TABLE, numbers, seed=0)
         assert (len(only.train), len(only.validation)) == (5, 1)
 
+    def test_two_speakers_who_are_trained_on_are_kept_apart(self):
+        speaker = self.TABLE["speaker"].to_numpy()
+        (only,) = folds.given(self.TABLE, np.where(speaker >= 8, TRAINED, 0), seed=0)
+        assert {*speaker[only.train]} | {*speaker[only.validation]} == {8, 9}
+        assert len(only.train) == len(only.validation) == 6
+
     @pytest.mark.parametrize(
         ("numbers", "sentence"),
         [
