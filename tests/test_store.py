@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 
-from persona import store
+from persona import __version__, store
 from persona.errors import StoreError
 
 COLUMNS = {
@@ -57,6 +57,11 @@ class TestTables:
         for encoding, columns in by.items():
             columns += [c.path_in_schema for c in kept if encoding in c.encodings]
         assert by == {"BYTE_STREAM_SPLIT": ["vector.list.element"], "RLE_DICTIONARY": ["clip"]}
+
+    def test_a_vector_of_small_whole_numbers_takes_a_byte_for_each(self, file):
+        schema = parquet.read_metadata(file).schema
+        small = schema.column(schema.names.index("small"))
+        assert (small.physical_type, small.length) == ("FIXED_LEN_BYTE_ARRAY", 2)
 
     def test_a_table_without_rows_is_read_again(self, tmp_path):
         empty = {name: values[:0] for name, values in COLUMNS.items()}
@@ -179,6 +184,14 @@ class TestJson:
         assert store.fingerprint({"a": 1, "b": [2]}) == store.fingerprint({"b": [2], "a": 1})
         assert store.fingerprint([1, 2]) != store.fingerprint([2, 1])
 
+    def test_what_json_does_not_know_has_no_fingerprint(self):
+        with pytest.raises(ValueError):
+            store.fingerprint([float("nan")])
+
+    def test_a_file_that_cannot_be_read_has_no_checksum(self, tmp_path):
+        with pytest.raises(StoreError, match=r"gone cannot be read \(No .*\): check the file\."):
+            store.sha256(tmp_path / "gone")
+
 
 class TestWriting:
     def test_nothing_is_left_of_a_block_that_fails(self, tmp_path):
@@ -274,6 +287,10 @@ class TestLock:
             assert process.wait(60) == 0
         assert waited > 0.3
 
+    def test_its_folder_is_made(self, tmp_path):
+        with store.lock(tmp_path / "not" / "there" / "thing"):
+            assert only_file(tmp_path / "not" / "there") == ".thing.lock"
+
     def test_a_killed_process_does_not_keep_it(self, tmp_path):
         process = self.started(tmp_path, 60)
         process.kill()
@@ -323,6 +340,25 @@ class TestFolders:
             assert "+" not in store.code_version()  # no commit of a repository around it
         finally:
             store.code_version.cache_clear()
+
+    def test_a_checkout_of_a_repository_names_its_commit(self, tmp_path, monkeypatch):
+        def git(*words: str) -> str:
+            who = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+            command = ["git", "-C", str(tmp_path), *who, *words]
+            return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+        monkeypatch.setattr(store, "_CHECKOUT", tmp_path)
+        code_version = store.code_version.__wrapped__
+        (tmp_path / "pyproject.toml").touch()
+        (tmp_path / "notebooks").mkdir()
+        assert code_version() == __version__
+        git("init")
+        git("add", ".")
+        git("commit", "--message", "First")
+        commit = git("rev-parse", "--short", "HEAD").strip()
+        assert code_version() == f"{__version__}+{commit}"
+        (tmp_path / "pyproject.toml").write_text("# changed")
+        assert code_version() == f"{__version__}+{commit}-dirty"
 
 
 def test_software_names_this_code_python_and_what_is_not_installed():
