@@ -303,3 +303,11 @@ def test_the_constant_predictor_knows_the_training_folds_only(protocol, women):
 def test_the_constant_predictor_is_told_for_every_seed():
     rows = evaluation.constant(corpus(), "random-clip", seeds=[5, 7])
     assert rows["seed"].value_counts().to_dict() == {5: 120, 7: 120}
+
+
+@pytest.mark.parametrize("task", ["emotion", "gender"])
+def test_the_constant_predictor_bears_a_task_without_labels(task):
+    clips = corpus().assign(**{task: None})
+    rows = evaluation.constant(clips, "random-clip")
+    assert sorted(rows["clip"]) == sorted(clips["clip"])
+    assert (rows[[*PROBABILITIES, "p_female"]].isin([0, 1])).all(axis=None)
