@@ -89,6 +89,13 @@ class TestTheAgeInterval:
         for low, high in calibration.AGE_BANDS:
             assert inside[(true >= low) & (true < high + 1)].mean() > 0.65
 
+    @pytest.mark.parametrize("years", [-60, 60])
+    def test_does_not_hold_what_is_far_off_either_way(self, years):
+        predicted, true, speaker, fold = ages()
+        far = np.where(fold == 0, true + years, true)
+        inside = calibration.inside_held_out(predicted, far, speaker, fold)
+        assert not inside[fold == 0].any()
+
     def test_differs_with_the_predicted_age(self):
         """Who is predicted old is old or older; who is predicted young may be younger."""
         predicted, true, speaker, _ = ages()
