@@ -187,6 +187,19 @@ class TestBatches:
         assert first.tolist() != second.tolist()
         assert updates[8].tolist() == list(range(20))
 
+    def test_what_is_minimised_is_the_mean_over_the_batch(self, monkeypatch):
+        """Before anything is learnt, about the logarithm of the number of classes."""
+        seen: list[list[float]] = []
+        total = training.Weighing.total
+
+        def watched(self, each, shared):
+            seen.append(each[:2].tolist())
+            return total(self, each, shared)
+
+        monkeypatch.setattr(training.Weighing, "total", watched)
+        fit(EMBEDDINGS, TARGETS, *ROWS, 0, settings=replace(SETTINGS, learning_rate=1e-9))
+        assert np.mean(seen, axis=0) == pytest.approx([np.log(6), np.log(2)], abs=0.2)
+
 
 class TestValidation:
     @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -378,9 +391,10 @@ class TestChoice:
         chosen = training.choose(EMBEDDINGS, held_out, *ROWS, 0, "fcn", [constant, self.GOOD])
         assert chosen == self.GOOD
 
-    def test_dropout_of_a_linear_age_head_is_chosen_by_the_age_error(self):
+    @pytest.mark.parametrize("order", [1, -1])
+    def test_dropout_of_a_linear_age_head_is_chosen_by_the_age_error(self, order):
         linear = [replace(self.GOOD, age_head="linear", age_dropout=d) for d in (0.0, 0.95)]
-        chosen = training.choose(EMBEDDINGS, TARGETS, *ROWS, 0, "fcn", linear)
+        chosen = training.choose(EMBEDDINGS, TARGETS, *ROWS, 0, "fcn", linear[::order])
         assert chosen.age_dropout == 0.0
 
 
@@ -396,6 +410,7 @@ class TestChoice:
         ({"batch_size": 0}, "batch_size is 0: give 1 or more"),
         ({"networks": 0}, "networks is 0: give 1 or more"),
         ({"dropout": 1.0}, "dropout is 1.0: give a share below 1"),
+        ({"input_dropout": 1.5}, "input_dropout is 1.5: give a share below 1"),
         ({"label_smoothing": -0.1}, "label_smoothing is -0.1: give a share below 1"),
         ({"age_dropout": 0.5}, "age_dropout goes with age_head='linear'"),
         ({"hidden": ()}, "needs a hidden layer"),
