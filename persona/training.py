@@ -7,7 +7,7 @@ is learnt in standard deviations of the training ages.
 
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -329,8 +329,6 @@ def choose(
     The most emotions decide. A linear age head shares nothing with the trunk, so that its dropout
     is chosen by itself, by the smallest age error.
     """
-    from dataclasses import replace
-
     rows = torch.from_numpy(held_out)
     with_emotion, _, with_age = targets.known[rows].bool().T
     right, errors = [], []
