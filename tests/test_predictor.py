@@ -344,9 +344,9 @@ class TestTheModelThatShips:
         assert predicted.age == pytest.approx(float(wanted.age[0]), abs=0.05)
 
     def test_runs_its_network_once_for_the_layers_that_it_listens_to(self, shipped):
-        assert len(shipped.card["representations"]) == 2
+        assert len(shipped.card["representations"]) == 4
         (ear,) = shipped._representations
-        assert ear.layer == "block2+block3"
+        assert ear.layer == "block2_ends+block2+block3+block3_ends"
 
     def test_has_an_interval_that_held_for_speakers_it_was_not_fit_on(self, shipped):
         coverage = shipped.card["age_interval"]["coverage"]
