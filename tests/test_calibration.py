@@ -40,6 +40,15 @@ def test_certainty_falls_into_the_last_bin():
     assert counts[0, -1].tolist() == [1, 1, 1]
 
 
+def test_a_single_clip_in_a_bin_is_told_and_an_empty_bin_is_not():
+    p = np.array([[0.65, 0.35], [0.95, 0.05]])
+    counts = calibration.binned(p, np.array([0, 1]), np.array([0, 0]))
+    found = calibration.reliability(counts)
+    assert found["clips"].tolist() == [1, 1]
+    assert found["confidence"].tolist() == pytest.approx([0.65, 0.95])
+    assert found["accuracy"].tolist() == [1, 0]
+
+
 class TestTemperature:
     def made(self, n: int = 4_000) -> tuple[np.ndarray, np.ndarray]:
         """Honest probabilities, and labels drawn from them."""
@@ -118,6 +127,18 @@ class TestTheAgeInterval:
         fitted = AgeInterval.fit(predicted, predicted + 7, np.arange(60))
         assert fitted.above == pytest.approx(7)
         assert fitted.below == pytest.approx(2)
+
+    def test_is_as_narrow_where_errors_are_small_and_go_below(self):
+        predicted = np.linspace(20, 65, 60)
+        fitted = AgeInterval.fit(predicted, predicted - 0.5, np.arange(60))
+        assert fitted.above == pytest.approx(0.5)
+        assert fitted.below == pytest.approx(0.5)
+
+    def test_takes_one_more_speaker_to_lie_outside(self):
+        """Ten are off by 1 to 10 years; 0.8 of eleven, rounded up, are nine."""
+        predicted = np.full(10, 47.0)
+        fitted = AgeInterval.fit(predicted, predicted + np.arange(1, 11), np.arange(10))
+        assert fitted.above == pytest.approx(9)
 
     @pytest.mark.parametrize(("old", "held"), [(20, 0.75), (4, 0.75), (3, 0.0)])
     def test_holds_for_few_in_a_band_unless_they_are_too_few_to_judge_by(self, old, held):
