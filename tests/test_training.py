@@ -430,6 +430,11 @@ def test_only_a_linear_age_head_has_its_own_dropout_and_no_gradnorm(head):
         Settings(age_head=head, age_dropout=0.5)
 
 
+@pytest.mark.parametrize("weighing", ["fixed", "uncertainty"])
+def test_a_linear_age_head_goes_with_every_weighing_but_gradnorm(weighing):
+    assert Settings(weighing=weighing, age_head="linear").age_head == "linear"
+
+
 def test_the_paper_gives_the_epochs_and_the_rate_and_what_it_does_not_name_is_off():
     plain = Settings()
     assert (plain.epochs, plain.learning_rate, plain.weights) == (20, 1e-3, (1, 1, 1))
