@@ -37,8 +37,8 @@ class Predictor:
     Example
     -------
     >>> prediction = Predictor.load().predict("talk.mp3")
-    >>> max(prediction.emotion, key=prediction.emotion.get)
-    'happy'
+    >>> max(prediction.gender, key=prediction.gender.get)
+    'female'
     """
 
     card: dict[str, Any]
