@@ -220,6 +220,14 @@ class TestAFolder:
         with pytest.raises(ModelError, match="does not fit"):
             load(folder).networks()
 
+    @pytest.mark.parametrize("parts", [[[0, 4]], [[0, 3, 6], [0, 4]], [[-1, 4], [4, 2]]])
+    def test_whose_networks_cannot_listen_to_its_parts_cannot_be_trained_further(
+        self, folder, parts
+    ):
+        edit_card(folder, lambda card: card["network"].update(parts=parts))
+        with pytest.raises(ModelError, match="does not fit"):
+            load(folder).networks()
+
     @pytest.mark.parametrize("name", ["no such/folder/here", "../x", "a/..", "/nowhere", "a/../b"])
     def test_that_is_neither_here_nor_a_name_on_the_hub_is_refused(self, name):
         with pytest.raises(ModelError, match="There is no model"):
@@ -236,6 +244,7 @@ EDITS = {
     "NaN is no number": lambda card: card["distances"].append(float("nan")),
     "representations has to be a list": lambda card: card.update(representations={}),
     "network.networks has to be of type int": lambda card: card["network"].update(networks=True),
+    r"network.parts\[\] has to be a list": lambda card: card["network"].update(parts=[3]),
     r"representations\[\] has to be of type dict": lambda card: card.update(representations=["x"]),
     "age_interval.ages has to rise": lambda card: card["age_interval"].update(ages=[60, 20]),
     "cannot be negative": lambda card: card["age_interval"].update(below=[-1, 20]),
