@@ -8,7 +8,7 @@ TWO := --numprocesses 2 --dist loadfile
 RUNTIME := build/web/node_modules/onnxruntime-web/dist
 EXECUTED := $(NOTEBOOKS:%=build/notebooks/%)
 CHAPTERS := $(filter-out 00_% 01_% 02_% 03_% 15_%,$(NOTEBOOKS))
-CODE := $(wildcard persona/*.py persona/*/*.py) $(INSTALLED)
+CODE := $(wildcard persona/*.py persona/*/*.py persona/*/*/*.py) $(INSTALLED)
 DATA := $(wildcard data/*/*.csv data/*/*.json data/*/*.parquet data/*/*/*.parquet data/models/*/*)
 
 .DELETE_ON_ERROR:
@@ -97,7 +97,7 @@ ablations: $(INSTALLED)  ## train every network of every chapter again (resumes)
 	done
 
 results: study  ## make the results computed here the ones that ship, and the README's table
-	$(BIN)/persona ship
+	$(BIN)/python tools/ship.py
 
 trust: $(INSTALLED)  ## kill each long work, the server and a worker of a cluster twenty times
 	PERSONA_KILLS=20 $(BIN)/python -m pytest tests/test_survival.py tests/test_hindrances.py

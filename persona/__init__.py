@@ -4,8 +4,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from persona.app.prediction import Prediction
-    from persona.app.predictor import Predictor
+    from persona.model.prediction import Prediction
+    from persona.model.predictor import Predictor
 
 __version__ = "0.1.0"
 __all__ = ["Prediction", "Predictor", "__version__"]
@@ -18,7 +18,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 def __getattr__(name: str) -> Any:
     # Imported where it is asked for, so that `import persona` costs nothing.
     if name in ("Prediction", "Predictor"):
-        from persona.app import predictor
+        from persona.model import predictor
 
         return getattr(predictor, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

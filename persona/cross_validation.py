@@ -1,22 +1,20 @@
 """One fold of an experiment: what is trained on, what is tested, and what is predicted of it."""
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import torch
 
-from persona import corpora, features, folds, predictions, store, training
+from persona import corpora, features, folds, predictions, training
 from persona.corpora import LABELS
 from persona.errors import PersonaError
+from persona.experiment import Experiment
 from persona.folds import Split
+from persona.keeping import store
 from persona.labels import emotion_classes
 from persona.losses import Targets
 from persona.network import Ensemble
-
-if TYPE_CHECKING:
-    from persona.experiment import Experiment
 
 INNER = 4
 """One of this many parts of the training speakers is held out to choose settings on."""
@@ -58,14 +56,14 @@ def checksum(corpus: str) -> str:
     return store.checksum({name: clips[name].map(str).to_numpy(str) for name in ("clip", *LABELS)})
 
 
-def given_folds(experiment: "Experiment") -> np.ndarray | None:
+def given_folds(experiment: Experiment) -> np.ndarray | None:
     """Fold numbers that the experiment brings, shape (n,); None where its protocol cuts folds."""
     if experiment.given is None:
         return None
     return np.asarray(experiment.given(load_clips(experiment.corpus).copy()))
 
 
-def splits(experiment: "Experiment", clips: pd.DataFrame, seed: int) -> list[Split]:
+def splits(experiment: Experiment, clips: pd.DataFrame, seed: int) -> list[Split]:
     """All splits of an experiment's clips, by its protocol or the folds that it brings."""
     numbers = given_folds(experiment)
     if numbers is None:
@@ -73,7 +71,7 @@ def splits(experiment: "Experiment", clips: pd.DataFrame, seed: int) -> list[Spl
     return folds.given(clips, numbers, seed)
 
 
-def check(experiment: "Experiment") -> None:
+def check(experiment: Experiment) -> None:
     """Raise `PersonaError`, before anything is trained, for a missing table or a sure leak."""
     if experiment.given:
         splits(experiment, load_clips(experiment.corpus), experiment.seeds[0])
@@ -94,13 +92,13 @@ def fingerprint(corpus: str) -> str:
     return corpora.load(corpus).fingerprint()
 
 
-def labelled_clips(experiment: "Experiment", corpus: str) -> pd.DataFrame:
+def labelled_clips(experiment: Experiment, corpus: str) -> pd.DataFrame:
     """Clips of a corpus with the labels that an experiment gives them."""
     clips = load_clips(corpus)  # kept for other experiments, so that functions get a copy
     return experiment.relabel(clips.copy()) if experiment.relabel else clips
 
 
-def predict_fold(experiment: "Experiment", seed: int, fold: int) -> pd.DataFrame:
+def predict_fold(experiment: Experiment, seed: int, fold: int) -> pd.DataFrame:
     """Train one fold and predict its tests; columns of `predictions`, and `corpus`."""
     clips = labelled_clips(experiment, experiment.corpus)
     split = splits(experiment, clips, seed)[fold]
@@ -124,7 +122,7 @@ def predict_fold(experiment: "Experiment", seed: int, fold: int) -> pd.DataFrame
     return pd.concat(parts, ignore_index=True)
 
 
-def train_on_everything(experiment: "Experiment", seed: int = 0) -> Ensemble:
+def train_on_everything(experiment: Experiment, seed: int = 0) -> Ensemble:
     """The experiment's networks trained on every clip of its corpora: a model to be used.
 
     Settings are chosen as in a fold. Raises `PersonaError` unless `patience` is 0: nothing is held
@@ -137,14 +135,14 @@ def train_on_everything(experiment: "Experiment", seed: int = 0) -> Ensemble:
     return _train(experiment, clips, Split(np.arange(len(clips)), nothing, nothing), seed)
 
 
-def _inputs(experiment: "Experiment", corpus: str) -> np.ndarray:
+def _inputs(experiment: Experiment, corpus: str) -> np.ndarray:
     embeddings = load_embeddings(experiment.representation, corpus)
     if experiment.transform is None:
         return embeddings
     return np.ascontiguousarray(experiment.transform(embeddings.copy()), np.float32)
 
 
-def _train(experiment: "Experiment", clips: pd.DataFrame, split: Split, seed: int) -> Ensemble:
+def _train(experiment: Experiment, clips: pd.DataFrame, split: Split, seed: int) -> Ensemble:
     """Networks trained on the training part of a split and on what goes besides it."""
     settings = experiment.candidates or (experiment.settings,)
     own = split.train
@@ -180,7 +178,7 @@ def _stacked(
 
 
 def _material(
-    experiment: "Experiment", clips: pd.DataFrame
+    experiment: Experiment, clips: pd.DataFrame
 ) -> tuple[torch.Tensor, Targets, list[tuple[int, pd.DataFrame]]]:
     """Embeddings and labels of all corpora; first row and clips of those besides."""
     names = (experiment.corpus, *experiment.besides)
@@ -220,7 +218,7 @@ def _besides(
 
 
 def _tests(
-    experiment: "Experiment",
+    experiment: Experiment,
     corpus: str,
     clips: pd.DataFrame,
     split: Split,

@@ -16,8 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from persona import corpora, parallel, representations, speech, store
+from persona import corpora, representations
+from persona.audio import speech
 from persona.errors import AudioError, CorpusError, FeatureError, PersonaError, StoreError
+from persona.keeping import parallel, store
 
 PART = 64
 """Clips per part: what is lost, at most, when an extraction is killed."""

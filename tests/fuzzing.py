@@ -19,11 +19,13 @@ import numpy as np
 import toy_model
 from audio_samples import encode, encode_by_ffmpeg
 
-from persona import audio, speech, store
-from persona.app import card as cards
-from persona.app.heads import Heads
+from persona import audio
+from persona.audio import speech
 from persona.corpora import Table
 from persona.errors import PersonaError
+from persona.keeping import store
+from persona.model import card as cards
+from persona.model.heads import Heads
 
 SECONDS, MEMORY = 10, 4 << 30
 SIZES = (0, 1, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF)  # as headers lie

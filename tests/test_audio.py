@@ -557,10 +557,11 @@ class TestStreaming:
 
     def test_the_file_is_closed_afterwards_and_after_a_refusal(self, tmp_path):
         script = (
-            "import sys, warnings; from persona import audio\n"
+            "import sys, warnings\n"
+            "from persona import audio, errors\n"
             "audio.read(sys.argv[1])\n"
             "try: audio.read(sys.argv[2])\n"
-            "except audio.AudioError: pass\n"
+            "except errors.AudioError: pass\n"
         )
         good = save(tmp_path / "good.wav", encode(sine()))
         bad = save(tmp_path / "bad.wav", b"text" * 100)

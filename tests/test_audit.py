@@ -7,7 +7,7 @@ from made_voices import table
 
 from persona import cli, corpora
 from persona.errors import CorpusError
-from persona.study import audit
+from persona.own import audit
 
 
 @pytest.fixture(scope="module")

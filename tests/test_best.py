@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from persona import evaluation
+from persona.model import recipe as best
 from persona.predictions import PROBABILITIES
-from persona.study import best
+from persona.study import by_person
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_changes_of_the_recipe_leave_the_rest_of_it():
 
 def test_by_speaker_every_speaker_has_one_age(predicted, clips):
     counts = evaluation.sums(predicted, clips)
-    speakers = best.by_speaker(counts)
+    speakers = by_person.by_speaker(counts)
     assert (speakers.age[..., 0] == 1).all()
     assert speakers.age[0, :, 1].tolist() == clips.groupby("speaker")["age"].first().tolist()
     assert evaluation.score(counts).loc["age_rmse", "value"] > 8
@@ -66,7 +67,7 @@ def test_by_speaker_every_speaker_has_one_age(predicted, clips):
 
 class TestAccumulated:
     def test_errors_shrink_with_the_seconds_and_so_do_intervals(self, predicted, clips):
-        table = best.accumulated(predicted, clips, [1, 20, 80], draws=5)
+        table = by_person.accumulated(predicted, clips, [1, 20, 80], draws=5)
         table["error"] = (table["predicted"] - table["age"]).abs()
         table["width"] = table["high"] - table["low"]
         found = table.groupby("least")[["error", "width"]].mean()
@@ -74,15 +75,15 @@ class TestAccumulated:
         assert found.loc[80, "error"] == pytest.approx(0, abs=1e-6)
 
     def test_clips_last_at_least_as_long_as_is_asked_and_no_clip_longer(self, predicted, clips):
-        table = best.accumulated(predicted, clips, [1, 5], draws=2)
+        table = by_person.accumulated(predicted, clips, [1, 5], draws=2)
         assert set(table.loc[table["least"] == 1, "seconds"]) == {2.0}
         assert set(table.loc[table["least"] == 5, "seconds"]) == {6.0}
 
     def test_a_speaker_of_less_is_heard_whole(self, predicted, clips):
-        assert set(best.accumulated(predicted, clips, [500], draws=1)["seconds"]) == {80.0}
+        assert set(by_person.accumulated(predicted, clips, [500], draws=1)["seconds"]) == {80.0}
 
     def test_intervals_come_from_other_folds(self, predicted, clips):
         wrong = predicted.assign(age=predicted["age"] + 100.0 * (predicted["fold"] == 0))
-        table = best.accumulated(wrong, clips, [20], draws=3)
+        table = by_person.accumulated(wrong, clips, [20], draws=3)
         own = table[table["fold"] == 0]
         assert ((own["age"] < own["low"]) | (own["age"] > own["high"])).all()

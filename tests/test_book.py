@@ -21,7 +21,7 @@ import yaml
 import persona
 from persona import corpora
 from persona.study import chapter
-from persona.study.shipping import FINDINGS
+from persona.study.chapter import FINDINGS
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "book" / "_ext"))

@@ -6,12 +6,12 @@ import pytest
 import toys
 
 from persona import calibration
-from persona.app import release
-from persona.app.predictor import Predictor
 from persona.calibration import AgeInterval
 from persona.errors import PersonaError
 from persona.experiment import Experiment
 from persona.labels import EMOTIONS, TASKS
+from persona.model import release
+from persona.model.predictor import Predictor
 from persona.training import Settings
 
 

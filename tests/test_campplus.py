@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from persona import store
 from persona.errors import PersonaError, WeightsError
+from persona.keeping import store
 from persona.representations import campplus
 from persona.representations.campplus import CAMPPlus
 

@@ -11,8 +11,9 @@ import papermill
 import pytest
 import yaml
 
-from persona import representations, store
+from persona import representations
 from persona.errors import PersonaError
+from persona.keeping import store
 from persona.study import chapter
 
 

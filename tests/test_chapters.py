@@ -13,7 +13,8 @@ CELLS = (
     """
 import json
 import toys  # registers the toy corpus and its representation
-from persona.experiment import Experiment, run
+from persona.experiment import Experiment
+from persona.run import run
 from persona.study import compare, estimators
 from persona.study.comparison import value
 from persona.study.wording import changes

@@ -7,7 +7,7 @@ import soundfile
 from made_voices import table, voice
 
 from persona import cli, corpora
-from persona.study import check
+from persona.own import check
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from persona import __version__, cli, corpora, store
+from persona import __version__, cli, corpora
 from persona.errors import PersonaError
+from persona.keeping import store
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -96,12 +97,6 @@ def test_feature_tables_are_listed_with_what_made_them(capsys):
 def test_oddities_are_listed(capsys):
     assert cli.main(["corpus", "oddities"]) == 0
     assert "1076_MTI_SAD_XX" in capsys.readouterr().out
-
-
-def test_shipping_is_refused_outside_a_checkout(monkeypatch, capsys):
-    monkeypatch.setattr(store, "in_checkout", lambda: False)
-    assert cli.main(["ship"]) == 1
-    assert "checkout" in sentence(capsys)
 
 
 def test_help_loads_nothing_heavy():

@@ -18,10 +18,11 @@ from crema_d_samples import (
     small_corpus,
 )
 
-from persona import corpora, store
+from persona import corpora
 from persona.corpora import CremaD
 from persona.corpora.crema_d import COMMIT
 from persona.errors import CorpusError
+from persona.keeping import store
 from persona.labels import EMOTIONS
 
 

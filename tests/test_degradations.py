@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from persona import degradations
-from persona.audio import RATE
+from persona.audio import RATE, degradations
 from persona.corpora.degraded import Copy
 
 

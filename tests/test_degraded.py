@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from crema_d_samples import SHARED, needs_crema, save_wav
 
-from persona import audio, degradations
+from persona import audio
+from persona.audio import degradations
 from persona.corpora import CremaD, Degraded, Problem, Table, load, within
 from persona.corpora.degraded import CONDITIONS, KINDS, VOICES, condition
 from persona.errors import CorpusError

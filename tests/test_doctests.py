@@ -17,7 +17,7 @@ MODULES = [
 
 
 def test_there_are_examples():
-    assert {"persona.app.predictor", "persona.audio", "persona.corpora"} <= set(MODULES)
+    assert {"persona.model.predictor", "persona.audio.reader", "persona.corpora"} <= set(MODULES)
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -12,14 +12,17 @@ import pytest
 import torch
 import toys
 
-from persona import cross_validation, evaluation, experiment, features, folds, store, training
+from persona import cross_validation, evaluation, features, folds, training
+from persona import run as running
 from persona.errors import PersonaError
-from persona.experiment import Experiment, Results, out_of_fold, run
+from persona.experiment import Experiment
 from persona.folds import Split
+from persona.keeping import store
 from persona.labels import TASKS
 from persona.losses import Targets
 from persona.network import Predicted
 from persona.predictions import PROBABILITIES
+from persona.run import Results, identity, out_of_fold, run
 from persona.training import Settings
 
 BRIEF = Settings(epochs=1, batch_size=64)
@@ -39,13 +42,13 @@ def build(tmp_path, monkeypatch):
 def trained(monkeypatch) -> list[tuple[str, int, int]]:
     """Folds that are trained from here on."""
     seen = []
-    original = experiment.predict_fold
+    original = running.predict_fold
 
     def watched(one, seed, fold):
         seen.append((one.label or one.representation, seed, fold))
         return original(one, seed, fold)
 
-    monkeypatch.setattr(experiment, "predict_fold", watched)
+    monkeypatch.setattr(running, "predict_fold", watched)
     return seen
 
 
@@ -175,9 +178,9 @@ class TestIdentity:
     )  # fmt: skip
     def test_every_field_but_the_label_changes_it(self, change, identities={}):  # noqa: B006
         changed = BASE.but(**change)
-        assert changed.identity() == BASE.but(**change, label="other").identity()
-        assert changed.identity() != BASE.identity()
-        assert identities.setdefault(changed.identity(), str(change)) == str(change)
+        assert identity(changed) == identity(BASE.but(**change, label="other"))
+        assert identity(changed) != identity(BASE)
+        assert identities.setdefault(identity(changed), str(change)) == str(change)
 
     def test_a_setting_that_is_empty_does_not_change_it(self):
         assert "parts" not in BASE.description()["settings"]
@@ -204,48 +207,48 @@ class TestIdentity:
         assert set(everything.description()["settings"]) == {f.name for f in fields(Settings)}
 
     def test_values_of_the_feature_table_and_labels_are_part_of_it(self, monkeypatch):
-        usual = BASE.identity()
+        usual = identity(BASE)
         values = toys.embeddings(toys.clips())
         values[3, 4] += 1e-6
         toys.write_features(toys.Toy(), values)
-        changed = BASE.identity()
+        changed = identity(BASE)
         assert changed != usual
         monkeypatch.setattr(toys.Toy, "clips", lambda self: toys.clips().assign(age=33.0))
         toys.forget()
-        assert BASE.identity() not in (usual, changed)
+        assert identity(BASE) not in (usual, changed)
 
     def test_the_table_of_what_is_trained_on_besides_is_part_of_it(self):
-        usual = BASE.but(besides=["toy-copies"]).identity()
+        usual = identity(BASE.but(besides=["toy-copies"]))
         toys.write_features(toys.ToyCopies(), toys.embeddings(COPIES, 9))
-        assert BASE.but(besides=["toy-copies"]).identity() != usual
+        assert identity(BASE.but(besides=["toy-copies"])) != usual
 
     def test_of_what_is_tested_besides_the_audio_is_part_of_it_and_no_table_is_needed(
         self, monkeypatch, build
     ):
         abroad = BASE.but(tested=["toy", "toy-abroad"])
-        usual = abroad.identity()
+        usual = identity(abroad)
         shutil.rmtree(build / "features" / "toy-abroad")
         toys.forget()
-        assert abroad.identity() == usual
+        assert identity(abroad) == usual
         monkeypatch.setattr(toys.ToyAbroad, "digests", lambda self: {"other": "audio"})
         toys.forget()
-        assert abroad.identity() != usual
+        assert identity(abroad) != usual
 
     def test_what_is_irrelevant_is_not_part_of_it(self, build):
-        assert BASE.but(seeds=[1, 0, 1]).identity() == BASE.but(seeds=[0, 1]).identity()
-        assert BASE.but(weights=[1, 1, 1]).identity() == BASE.identity()
+        assert identity(BASE.but(seeds=[1, 0, 1])) == identity(BASE.but(seeds=[0, 1]))
+        assert identity(BASE.but(weights=[1, 1, 1])) == identity(BASE)
         file = features.path("toy", "toy")
         table = store.read_table(file)
         store.write_table(file, table.columns, {**table.provenance, "note": "made elsewhere"})
         toys.forget()
-        assert BASE.identity() == BASE.but(label="x").identity()
+        assert identity(BASE) == identity(BASE.but(label="x"))
 
     def test_the_version_of_the_code_is_part_of_it(self, monkeypatch):
-        usual = BASE.identity()
-        for module in (training, experiment):
+        usual = identity(BASE)
+        for module in (training, running):
             with monkeypatch.context() as patch:
                 patch.setattr(module, "VERSION", 99)
-                assert BASE.identity() != usual
+                assert identity(BASE) != usual
 
     def test_functions_that_differ_are_told_apart(self):
         def around(factor):
@@ -261,9 +264,9 @@ class TestIdentity:
             around(2),
             partial(np.ones, 3).func and doubled,
         ]
-        found = [BASE.but(transform=function).identity() for function in functions]
+        found = [identity(BASE.but(transform=function)) for function in functions]
         assert len(set(found)) == len(functions)
-        assert BASE.but(transform=around(2)).identity() == found[3]
+        assert identity(BASE.but(transform=around(2))) == found[3]
 
     def test_a_function_with_a_version_is_known_by_it_and_not_by_its_text(self):
         def first(x):
@@ -273,16 +276,16 @@ class TestIdentity:
             return x + 2
 
         second.__qualname__ = first.__qualname__
-        assert BASE.but(transform=first).identity() != BASE.but(transform=second).identity()
+        assert identity(BASE.but(transform=first)) != identity(BASE.but(transform=second))
         first.version = second.version = 7
-        assert BASE.but(transform=first).identity() == BASE.but(transform=second).identity()
+        assert identity(BASE.but(transform=first)) == identity(BASE.but(transform=second))
         second.version = 8
-        assert BASE.but(transform=first).identity() != BASE.but(transform=second).identity()
+        assert identity(BASE.but(transform=first)) != identity(BASE.but(transform=second))
 
     @pytest.mark.parametrize("unknown", [np.tanh, partial(fewer, clips_kept=np.ones(3)), str.upper])
     def test_what_cannot_be_told_apart_is_refused(self, unknown):
         with pytest.raises(PersonaError, match="cannot be told from others"):
-            BASE.but(transform=unknown).identity()
+            identity(BASE.but(transform=unknown))
 
 
 class TestPredictions:
@@ -394,7 +397,7 @@ class TestFunctions:
         one = BASE.but(transform=lambda x: factor * x + toys.DIMENSION)
         once(one, jobs=jobs)
         first = out_of_fold(one)
-        (store.made() / "predictions" / f"{one.identity()}.parquet").unlink()
+        (store.made() / "predictions" / f"{identity(one)}.parquet").unlink()
         (store.made() / "results" / "experiments.parquet").unlink()
         once(one, jobs=1)
         pd.testing.assert_frame_equal(out_of_fold(one), first)
@@ -422,7 +425,7 @@ class TestRun:
 
     def test_an_interrupted_run_goes_on_where_it_was(self, monkeypatch, trained):
         experiments = [BASE.but(label=str(s), seeds=[s]) for s in range(3)]
-        original = experiment.predict_fold
+        original = running.predict_fold
 
         def stopping(one, seed, fold):
             if len(trained) == 12:
@@ -430,7 +433,7 @@ class TestRun:
             return original(one, seed, fold)
 
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(experiment, "predict_fold", stopping)
+            patch.setattr(running, "predict_fold", stopping)
             once(*experiments)
         trained.clear()
         results = once(*experiments)
@@ -451,7 +454,7 @@ class TestRun:
         (build / "results" / "chapter.parquet").rename(
             tmp_path / "data" / "results" / "chapter.parquet"
         )
-        (build / "predictions" / f"{BASE.identity()}.parquet").unlink()
+        (build / "predictions" / f"{identity(BASE)}.parquet").unlink()
         trained.clear()
         assert len(run([BASE], "chapter").rows) == toys.SPEAKERS and not trained
         run([BASE], "chapter", train=True, jobs=1)
@@ -467,8 +470,8 @@ class TestRun:
         once(BASE, study="chapter")
         made_by = store.read_provenance(build / "results" / "chapter.parquet")
         assert made_by["study"] == "chapter"
-        assert list(made_by["experiments"]) == [BASE.identity()]
-        assert made_by["experiments"][BASE.identity()]["settings"]["epochs"] == 1
+        assert list(made_by["experiments"]) == [identity(BASE)]
+        assert made_by["experiments"][identity(BASE)]["settings"]["epochs"] == 1
 
     def test_results_of_an_experiment_that_was_not_run_are_refused(self):
         with pytest.raises(PersonaError, match="no results of toy on toy"):
@@ -486,7 +489,7 @@ class TestRun:
     ):
         once(BASE)
         shutil.rmtree(build / "results")
-        file = build / "predictions" / f"{BASE.identity()}.parquet"
+        file = build / "predictions" / f"{identity(BASE)}.parquet"
         aside = file.rename(build / "aside")
         trained.clear()
 
@@ -504,7 +507,7 @@ class TestRun:
 
     def test_half_a_file_of_predictions_is_never_read_as_whole(self, build):
         once(BASE)
-        file = build / "predictions" / f"{BASE.identity()}.parquet"
+        file = build / "predictions" / f"{identity(BASE)}.parquet"
         file.write_bytes(file.read_bytes()[:-200])
         (build / "results" / "experiments.parquet").unlink()
         with pytest.raises(PersonaError, match="is damaged: remove it and make it again"):
@@ -551,10 +554,10 @@ class TestBesides:
             assert {"alone", "babble"} == set(copies["condition"])
 
     def test_what_is_trained_on_is_that_of_this_version(self, training_rows):
-        """Where this differs, raise `experiment.VERSION`: identities do not see the code."""
+        """Where this differs, raise `running.VERSION`: identities do not see the code."""
         once(BASE.but(besides=["toy-copies", "toy-abroad"]))
         rows = [sorted(part.tolist()) for part in training_rows]
-        assert (experiment.VERSION, store.fingerprint(rows)[:12]) == (1, "43b54c11456d")
+        assert (running.VERSION, store.fingerprint(rows)[:12]) == (1, "43b54c11456d")
 
     def test_every_copy_that_may_be_used_is_used(self, training_rows):
         once(BASE.but(besides=["toy-copies"], patience=0))

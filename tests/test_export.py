@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from persona import evaluation, store
-from persona.experiment import Experiment, run
+from persona import evaluation
+from persona.experiment import Experiment
+from persona.keeping import store
+from persona.run import identity, run
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
@@ -31,7 +33,7 @@ def test_a_record_is_what_a_chapter_computes(folder):
     records = json.loads((folder / "metrics.json").read_text())
     [age] = [
         r for r in records
-        if r["experiment"] == experiment.identity() and r["measure"] == "age_rmse"
+        if r["experiment"] == identity(experiment) and r["measure"] == "age_rmse"
     ]  # fmt: skip
     for end in ("value", "low", "high"):
         assert age[end] == pytest.approx(scores.loc["age_rmse", end], abs=1e-6)

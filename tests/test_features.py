@@ -10,8 +10,10 @@ import pytest
 import soundfile
 import toys
 
-from persona import corpora, degradations, features, parallel, store
+from persona import corpora, features
+from persona.audio import degradations
 from persona.errors import FeatureError, PersonaError
+from persona.keeping import parallel, store
 
 SOME = [f"{i:04d}" for i in range(12)]
 

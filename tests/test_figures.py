@@ -11,8 +11,8 @@ from persona.audio import RATE
 from persona.evaluation import Sums
 from persona.labels import EMOTIONS, TASKS
 from persona.network import Network
+from persona.own.style import look
 from persona.study import compare, figures, figures_data
-from persona.study.style import look
 
 SPEAKERS = np.arange(8).astype(str)
 

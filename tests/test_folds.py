@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persona import corpora, folds, store
+from persona import corpora, folds
 from persona.errors import PersonaError
+from persona.keeping import store
 
 
 @pytest.fixture(scope="module")

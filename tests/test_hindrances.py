@@ -13,10 +13,12 @@ import toys
 import works
 from works import Work
 
-from persona import features, store
-from persona.app import printing
+from persona import features
+from persona.cli import printing
 from persona.errors import PersonaError, StoreError
-from persona.experiment import Experiment, run
+from persona.experiment import Experiment
+from persona.keeping import store
+from persona.run import run
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from persona.app import html
-from persona.app.prediction import Prediction, RecordingQuality, Timeline
 from persona.labels import EMOTIONS
+from persona.model.prediction import Prediction, RecordingQuality, Timeline
 
 ODD = """"it's" <img src=x onerror=alert(1)> & co.wav"""
 

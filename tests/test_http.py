@@ -22,7 +22,7 @@ from http_server import CLIP, Server, form, serving, speech
 from starlette.formparsers import MultiPartParser
 
 from persona import Predictor, __version__, cli
-from persona.app import printing
+from persona.cli import printing
 from persona.errors import AudioError
 
 MB, SECONDS, PLACES, PATIENCE = 2, 20, 4, 8
@@ -265,8 +265,8 @@ def test_a_port_that_is_taken_is_one_sentence(server, capsys):
 
 
 def test_without_its_extra_the_command_says_what_to_install(monkeypatch, capsys):
-    monkeypatch.delitem(sys.modules, "persona.app.http", raising=False)
-    monkeypatch.delattr("persona.app.http", raising=False)
+    monkeypatch.delitem(sys.modules, "persona.app.server", raising=False)
+    monkeypatch.delattr("persona.app.server", raising=False)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     assert cli.main(["serve"]) == 1
     assert "pip install 'persona-voice[serve]'" in capsys.readouterr().err

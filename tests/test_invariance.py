@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from persona import Predictor, audio, store
+from persona import Predictor, audio
 from persona.audio import RATE
 from persona.errors import PersonaError
+from persona.keeping import store
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 FOLDERS = {"crema-d": 50, "emodb": 46}

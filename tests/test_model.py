@@ -13,13 +13,14 @@ from hub_server import COMMIT, Hub, use_hub
 from onnx import TensorProto, helper
 from toy_model import CLIP, DIMENSION
 
-from persona import audio, speech
-from persona.app import voices
-from persona.app.heads import OUTPUTS, Heads, write_heads
-from persona.app.model import Model, load
-from persona.app.predictor import Predictor
+from persona import audio
+from persona.audio import speech
 from persona.calibration import tempered
 from persona.errors import AudioError, ModelError, PersonaError
+from persona.model import voices
+from persona.model.heads import OUTPUTS, Heads, write_heads
+from persona.model.predictor import Predictor
+from persona.model.saved import Model, load
 from persona.network import AGE_HEADS, ARCHITECTURES
 
 FILES = {"card.json", "heads.onnx", "model.safetensors"}

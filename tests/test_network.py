@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from persona.errors import PersonaError
-from persona.network import (
+from persona.network import (  # fmt: skip
     AGE_HEADS,
     ARCHITECTURES,
     BINS,
@@ -17,7 +17,7 @@ from persona.network import (
     Halving,
     Network,
     Standardisation,
-)  # fmt: skip
+)
 
 DIMENSION = 80
 

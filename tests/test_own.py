@@ -12,11 +12,12 @@ from made_voices import CLASSES, table
 from toy_model import CLIP
 
 from persona import cli, corpora, features, representations
-from persona.app import evaluate, own
-from persona.app.card import WEIGHTS
-from persona.app.predictor import Predictor
 from persona.errors import CorpusError, PersonaError
 from persona.labels import EMOTIONS, emotion_classes
+from persona.model.card import WEIGHTS
+from persona.model.predictor import Predictor
+from persona.own import evaluate
+from persona.own import train as own
 from persona.training import Settings
 
 SETTINGS = Settings(epochs=2, patience=0, hidden=(8,), schedule="one-cycle")

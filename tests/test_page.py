@@ -10,11 +10,13 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from persona import cli, speech
-from persona.app import page, predictor
-from persona.app.heads import INPUT, OUTPUTS
+from persona import cli
+from persona.app import page
+from persona.audio import speech
 from persona.errors import ModelError, StoreError
 from persona.labels import GENDERS
+from persona.model import predictor
+from persona.model.heads import INPUT, OUTPUTS
 
 
 @pytest.fixture(scope="module")

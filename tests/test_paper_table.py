@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from test_figures import sums
 
-from persona.study import paper
-from persona.study.paper import Cell
+from persona.study import paper_table as paper
+from persona.study.paper_table import Cell
 
 OURS = {
     Cell("mfcc", "fcn"): {"random-clip": sums(0.54, 0.97), "speaker-disjoint": sums(0.44, 0.91)},

@@ -14,8 +14,8 @@ import pytest
 import toys
 from dask_cluster import cluster, free_port
 
-from persona import parallel
 from persona.errors import PersonaError
+from persona.keeping import parallel
 
 TESTS = Path(__file__).parent
 TASKS = [(number,) for number in range(7)]
@@ -126,7 +126,7 @@ class TestRun:
 INTERRUPTED = """
     import time
     from pathlib import Path
-    from persona import parallel
+    from persona.keeping import parallel
 
     def slowly(number):
         Path(f"{number}.started").touch()

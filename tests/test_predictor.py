@@ -13,11 +13,12 @@ from audio_samples import encode, sine
 from toy_model import CLIP, Bands
 
 import persona
-from persona import audio, speech
-from persona.app.prediction import Prediction
-from persona.app.predictor import FAR, Predictor, age_limits
+from persona import audio
+from persona.audio import speech
 from persona.errors import AudioError, ModelError, PersonaError
 from persona.labels import EMOTIONS
+from persona.model.prediction import Prediction
+from persona.model.predictor import FAR, Predictor, age_limits
 
 ROOT = Path(__file__).resolve().parent.parent
 RATE = audio.RATE
@@ -214,7 +215,7 @@ class TestTrust:
 
 
 def _changed(model, **changes):
-    from persona.app.model import Model
+    from persona.model.saved import Model
 
     return Model(model.card | changes, model.heads, model.weights)
 
@@ -279,7 +280,7 @@ def test_predicting_needs_neither_torch_nor_pandas_nor_librosa(model, tmp_path):
     model.save(tmp_path)
     script = PREDICT + (
         f"predictor.predict({str(CLIP)!r})\n"
-        "import persona.app.printing\n"
+        "import persona.cli.printing\n"
         "heavy = ('torch', 'pandas', 'librosa', 'pyarrow', 'scipy', 'transformers', 'onnx')\n"
         "print([m for m in heavy if m in sys.modules])"
     )

@@ -14,10 +14,11 @@ import toy_model
 from audio_samples import encode, save, sine
 from toy_model import CLIP
 
-from persona.app import files, printing
-from persona.app.predictor import Predictor
+from persona.audio import folders as files
+from persona.cli import printing
 from persona.errors import PersonaError
 from persona.labels import EMOTIONS
+from persona.model.predictor import Predictor
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -277,7 +278,7 @@ import sys, time
 sys.path.insert(0, {str(ROOT / "tests")!r})
 import toy_model, pytest
 toy_model.register(pytest.MonkeyPatch())
-from persona.app import printing
+from persona.cli import printing
 if sys.argv[3] == "slow":
     embed = toy_model.Bands.embed
     def slowly(self, waveforms):

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from persona import speech, store
-from persona.audio import RATE
+from persona.audio import RATE, speech
 from persona.errors import WeightsError
+from persona.keeping import store
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 

@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 
-from persona import __version__, store
+from persona import __version__
 from persona.errors import StoreError
+from persona.keeping import store
 
 COLUMNS = {
     "clip": np.array(["a", "b", "ü"], dtype=object),
@@ -263,7 +264,7 @@ class TestWriting:
 LOCKED = """
     import sys, time
     from pathlib import Path
-    from persona import store
+    from persona.keeping import store
     with store.lock(Path(sys.argv[1]) / "thing"):
         print("in", flush=True)
         time.sleep(float(sys.argv[2]))

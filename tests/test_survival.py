@@ -17,7 +17,8 @@ from dask_cluster import cluster
 from http_server import serving, speech
 from works import KILLS, Work
 
-from persona import features, store
+from persona import features
+from persona.keeping import store
 
 AUDIO = {works.extraction: "audio", works.own_model: "voices", works.prediction: "voices"}
 WORKS = [*AUDIO, works.experiment, works.training, works.notebook]

@@ -7,10 +7,12 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from persona import representations, speech, store
-from persona.app import voices
-from persona.app.heads import write_heads
-from persona.app.model import Model
+from persona import representations
+from persona.audio import speech
+from persona.keeping import store
+from persona.model import voices
+from persona.model.heads import write_heads
+from persona.model.saved import Model
 
 CLIP = next((Path(__file__).resolve().parents[1] / "data" / "examples").glob("*.flac"))
 DIMENSION = 8

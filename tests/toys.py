@@ -14,9 +14,11 @@ import numpy as np
 import pandas as pd
 import soundfile
 
-from persona import corpora, cross_validation, features, representations, speech, store
+from persona import corpora, cross_validation, features, representations
+from persona.audio import speech
 from persona.corpora.base import Corpus
 from persona.errors import AudioError, CorpusError
+from persona.keeping import store
 from persona.labels import EMOTIONS, GENDERS
 
 SPEAKERS, EACH, DIMENSION = 10, 12, 12

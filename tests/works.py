@@ -20,15 +20,15 @@ from pathlib import Path
 import pytest
 import toys
 
-from persona import store
+from persona.keeping import store
 
 TESTS = Path(__file__).parent
 KILLS = int(os.environ.get("PERSONA_KILLS", "2"))
 
 _FORKING = multiprocessing.get_context("forkserver")
 _FORKING.set_forkserver_preload(
-    ["works", "torch._dynamo", "onnx", "papermill", "pooch", "persona.cli", "persona.app.own",
-     "persona.study.best", "scipy.optimize", "sklearn.linear_model"]
+    ["works", "torch._dynamo", "onnx", "papermill", "pooch", "persona.cli", "persona.own.train",
+     "persona.model.recipe", "scipy.optimize", "sklearn.linear_model"]
 )  # fmt: skip
 
 
@@ -40,7 +40,8 @@ def extraction(audio: str) -> None:
 
 
 def experiment() -> None:
-    from persona.experiment import Experiment, run
+    from persona.experiment import Experiment
+    from persona.run import run
     from persona.training import Settings
 
     base = Experiment("toy", corpus="toy", settings=Settings(epochs=8, batch_size=8))
@@ -90,7 +91,8 @@ import time
 from pathlib import Path
 import numpy as np
 import toys
-from persona.experiment import Experiment, run
+from persona.experiment import Experiment
+from persona.run import run
 from persona.study.estimators import recorded
 
 Path("begun").write_text(str(os.getpid()))

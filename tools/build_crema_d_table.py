@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from persona import store
 from persona.audio import RATE
 from persona.corpora.crema_d import COMMIT, CremaD, wav
 from persona.errors import CorpusError
+from persona.keeping import store
 from persona.labels import EMOTIONS
 
 COLUMNS = (

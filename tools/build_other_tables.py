@@ -10,11 +10,12 @@ from pathlib import Path
 import pandas as pd
 from build_crema_d_table import write
 
-from persona import audio, store
+from persona import audio
 from persona.corpora import EmoDB, Speechocean
 from persona.corpora.base import Published, pcm
 from persona.corpora.layouts.emodb import EMOTIONS, SPEAKERS
 from persona.errors import CorpusError
+from persona.keeping import store
 from persona.labels import GENDERS
 
 CLIPS = 10

@@ -27,8 +27,8 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from persona import store
 from persona.errors import WeightsError
+from persona.keeping import store
 
 SHA256 = "92f29b94e6948786a26778c9e302525d185bb08c8b9f5252ed98776902840199"
 WEIGHTS = "iic/speech_campplus_sv_zh_en_16k-common_advanced"

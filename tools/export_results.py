@@ -23,7 +23,8 @@ from typing import Any
 
 import pandas as pd
 
-from persona import __version__, evaluation, store
+from persona import __version__, evaluation
+from persona.keeping import store
 from persona.labels import EMOTIONS, TASKS
 
 KEYS = ["experiment", "representation", "architecture", "protocol", "trained_on", "corpus",

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import persona
-from persona import corpora, store
+from persona import corpora
 from persona.corpora.base import Corpus, Published
+from persona.keeping import store
 from persona.study.terms import METRICS, interval, listed, number, shown
 
 ROOT = Path(persona.__file__).resolve().parent.parent

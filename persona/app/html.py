@@ -6,8 +6,8 @@ from html import escape
 
 import numpy as np
 
-from persona.app.prediction import Prediction, highest
 from persona.labels import GENDERS
+from persona.model.prediction import Prediction, highest
 
 NOT_FOR = (
     "It was trained on acted speech. Do not use it to decide about people, to tell what someone "

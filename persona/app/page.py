@@ -12,11 +12,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from persona import audio, downmix, speech, store
-from persona.app import card as cards
-from persona.app import html, predictor, printing
+from persona import audio
+from persona.app import html
+from persona.audio import downmix, speech
 from persona.errors import ModelError, StoreError
+from persona.keeping import store
 from persona.labels import GENDERS
+from persona.model import answers, predictor
+from persona.model import card as cards
 from persona.representations import campplus
 
 MAX_BYTES = 50_000_000
@@ -74,7 +77,7 @@ def write(folder: Path, runtime: Path, model: str | None = None) -> int:
         "emotions": classes["emotion"],
         "genders": GENDERS,
         "card": loaded.card,
-        "columns": printing.columns(classes["emotion"]),
+        "columns": answers.columns(classes["emotion"]),
         "parts": sorted({*_parts(folder), "bundle.json"}),
         "constants": numbers,
     }

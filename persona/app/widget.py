@@ -9,11 +9,13 @@ import anywidget
 import ipywidgets
 import traitlets
 
-from persona import audio, store
-from persona.app import html, printing
-from persona.app.predictor import Predictor
+from persona import audio
+from persona.app import html
 from persona.errors import PersonaError
+from persona.keeping import store
 from persona.labels import EMOTIONS
+from persona.model import answers
+from persona.model.predictor import Predictor
 
 _STATIC = Path(__file__).resolve().parent / "static"
 
@@ -77,7 +79,7 @@ class App(ipywidgets.VBox):
         self._predictor, self._at_least = predictor, at_least
         self._emotions = predictor.emotions if predictor else EMOTIONS
         self._shown: list[str] = []
-        self._rows: list[printing.Row] = []
+        self._rows: list[answers.Row] = []
         self.intake = Intake()
         self.button = ipywidgets.Button(
             description="Make predictions",
@@ -151,5 +153,5 @@ class App(ipywidgets.VBox):
         self.results.value = "".join(self._shown)
         rows = self._rows
         self.saved.value = html.downloads(
-            printing.csv_text(rows, self._emotions), printing.json_text(rows)
+            answers.csv_text(rows, self._emotions), answers.json_text(rows)
         )

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
-from persona import audio, store
+from persona import audio
 from persona.errors import CorpusError, PersonaError
+from persona.keeping import store
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -6,10 +6,10 @@ import wave
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from persona import store
 from persona.audio import RATE
 from persona.corpora.base import Published
 from persona.errors import CorpusError
+from persona.keeping import store
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -8,10 +8,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from persona import audio, store
+from persona import audio
 from persona.corpora.base import Problem, pcm, summary
 from persona.corpora.crema_d import COMMIT, CremaD, wav
 from persona.errors import AudioError, CorpusError
+from persona.keeping import store
 
 if TYPE_CHECKING:
     from pooch import Pooch

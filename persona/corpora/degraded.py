@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from persona import degradations, store
+from persona.audio import degradations
 from persona.corpora.base import LABELS, Corpus, Problem, pcm
 from persona.corpora.crema_d import CremaD
 from persona.errors import CorpusError
+from persona.keeping import store
 
 if TYPE_CHECKING:
     from pandas import DataFrame

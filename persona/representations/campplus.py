@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from persona import store
 from persona.audio import RATE
 from persona.errors import PersonaError, StoreError, WeightsError
+from persona.keeping import store
 
 _DIMENSIONS = {
     "embedding": 192,

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from persona import store
 from persona.audio import RATE
+from persona.keeping import store
 from persona.representations import chosen_layers
 from persona.representations.mfcc import import_librosa
 

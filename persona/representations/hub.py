@@ -14,9 +14,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from persona import store
 from persona.audio import RATE
 from persona.errors import AudioError, WeightsError
+from persona.keeping import store
 
 BY_HAND = "placed by hand"
 PATIENCE = 10  # seconds for the hub's first answer

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from persona import corpora, features, representations, store
+from persona import corpora, features, representations
 from persona.errors import PersonaError, StoreError, known
 from persona.folds import PROTOCOLS
+from persona.keeping import store
 from persona.network import ARCHITECTURES
 from persona.study.terms import shown
 from persona.training import AGE_UNITS
@@ -21,6 +22,15 @@ if TYPE_CHECKING:
 
 CLOSING = "**In short:** "
 """How a chapter's finding begins."""
+
+FINDINGS = (
+    "05_paper_table",
+    "06_speakers",
+    "11_what_kind_of_ear",
+    "14_best",
+    "18_new_sentences",
+)
+"""Chapters whose findings the README shows."""
 
 WORDS_A_MINUTE = 200
 """How fast a chapter is taken to be read."""
@@ -151,6 +161,11 @@ def not_run(run: Sequence[str] | None = None) -> "Markdown":
     return Markdown("\n".join(lines) or "Every representation was run here.")
 
 
+def findings_file() -> Path:
+    """The findings of `FINDINGS` as they were computed last."""
+    return store.shipped() / "results" / "findings.json"
+
+
 def contents() -> "Markdown":
     """A table of the chapters: title, question, minutes to read its prose and code."""
     from IPython.display import Markdown
@@ -200,7 +215,7 @@ def rerun_box(notebook: str, values: Mapping[str, Any] | None = None) -> "Markdo
 
 
 def _notebook(name: str) -> str:
-    folders = (Path.cwd(), Path.cwd() / "notebooks", Path(store.__file__).parents[1] / "notebooks")
+    folders = (Path.cwd(), Path.cwd() / "notebooks", store.shipped().parent / "notebooks")
     for folder in folders:
         if (file := folder / f"{name}.ipynb").is_file():
             return str(file)

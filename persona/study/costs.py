@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from persona import folds, parallel
+from persona import folds
 from persona.cross_validation import load_clips, load_embeddings
+from persona.keeping import parallel
 from persona.labels import TASKS
 from persona.losses import Targets
 from persona.network import Network

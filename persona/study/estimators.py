@@ -15,16 +15,9 @@ from persona import training
 from persona.folds import Split
 from persona.labels import GENDERS, emotion_classes
 from persona.losses import Targets
-from persona.network import Predicted, Standardisation
+from persona.network import Predicted
+from persona.own.memory import identified, scaled
 from persona.training import Settings
-
-
-def scaled(embeddings: np.ndarray, split: Split) -> tuple[np.ndarray, np.ndarray]:
-    """Training and test embeddings, standardised on the training rows as a network's input is."""
-    x = torch.from_numpy(embeddings)
-    scale = Standardisation(x.shape[1])
-    scale.measure(x[split.train])
-    return scale(x[split.train]).numpy(), scale(x[split.test]).numpy()
 
 
 def recorded(clips: pd.DataFrame, speakers: np.ndarray) -> Predicted:
@@ -36,20 +29,6 @@ def recorded(clips: pd.DataFrame, speakers: np.ndarray) -> Predicted:
         _certain(people["gender"].to_numpy(), GENDERS),
         torch.tensor(people["age"].to_numpy(np.float32)),
     )
-
-
-def identified(embeddings: np.ndarray, clips: pd.DataFrame, split: Split) -> np.ndarray:
-    """Which training speaker each test clip is taken for, by linear discriminant analysis.
-
-    The covariance is shrunk (Ledoit and Wolf 2004): a speaker has few clips.
-    """
-    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-
-    known, tested = scaled(embeddings, split)
-    varying = known.std(axis=0) > 0
-    probe = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
-    probe.fit(known[:, varying], clips["speaker"].to_numpy()[split.train])
-    return probe.predict(tested[:, varying])
 
 
 def recognised(embeddings: np.ndarray, clips: pd.DataFrame, split: Split, seed: int) -> Predicted:

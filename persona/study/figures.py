@@ -13,8 +13,8 @@ import pandas as pd
 from persona import evaluation
 from persona.evaluation import Sums
 from persona.labels import EMOTIONS
+from persona.own.style import GREY, HATCHES, INK, Look, legend, look, subplots
 from persona.study.comparison import value
-from persona.study.style import GREY, HATCHES, INK, Look, legend, look, subplots
 from persona.study.terms import MEASURES, METRICS, shown
 
 if TYPE_CHECKING:

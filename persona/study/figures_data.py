@@ -8,7 +8,7 @@ import pandas as pd
 
 from persona.audio import RATE
 from persona.labels import GENDERS
-from persona.study.style import GREY, HATCHES, INK, legend, look, subplots
+from persona.own.style import GREY, HATCHES, INK, legend, look, subplots
 from persona.study.terms import shown
 
 if TYPE_CHECKING:

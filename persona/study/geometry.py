@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from persona import parallel, representations
+from persona import representations
 from persona.audio import RATE
+from persona.keeping import parallel
 
 FACTORS = ("speaker", "gender", "emotion", "sentence")
 

@@ -10,7 +10,7 @@ from persona import folds
 from persona.folds import Split
 from persona.losses import Targets
 from persona.network import Predicted
-from persona.study.estimators import scaled
+from persona.own.memory import scaled
 
 PENALTIES = (1e2, 1e3, 1e4)
 """Ridge penalties among which each task's is chosen on validation rows."""

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from persona import evaluation, store
+from persona import evaluation
 from persona.errors import CorpusError
 from persona.evaluation import SUM_COLUMNS, Sums
 from persona.experiment import Experiment
 from persona.folds import LEFT_OUT, TRAINED, WATCHED
-from persona.results import Results
+from persona.keeping import store
+from persona.run import Results, identity
 
 PARTS = {"train": TRAINED, "validation": WATCHED} | {str(fold): fold for fold in range(10)}
 """Words of a list, and the fold numbers that they mean."""
@@ -146,7 +147,7 @@ def memberships(clips: pd.DataFrame) -> pd.DataFrame:
 
 def tested_by(results: Results, experiment: Experiment, benchmark: str) -> Sums:
     """Sums of an experiment with the labels of `memberships` over what a benchmark tests."""
-    rows = results.rows[results.rows["experiment"] == experiment.identity()]
+    rows = results.rows[results.rows["experiment"] == identity(experiment)]
     rows = rows[[benchmark in condition.split("+") for condition in rows["condition"]]]
     added = rows.groupby(["seed", "speaker"], as_index=False)[SUM_COLUMNS].sum()
     return evaluation.from_frame(added)

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from persona import corpora, features, store
+from persona import corpora, features
+from persona.keeping import store
 
 TESTS = Path(__file__).resolve().parents[1]
 SHARED = TESTS.parents[1] / "shared" / "crema-d" / "audio"
@@ -30,7 +31,8 @@ NOISE = """
 
     import numpy as np
     import toys
-    from persona import features, store
+    from persona import features
+    from persona.keeping import store
 
     class Noise(toys.Toy):
         name = "noise"

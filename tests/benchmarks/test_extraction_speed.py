@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from persona import audio, corpora, features, speech
+from persona import audio, corpora, features
+from persona.audio import speech
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "crema-d" / "audio"
 pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="no CREMA-D audio beside the checkout")

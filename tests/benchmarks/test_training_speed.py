@@ -19,7 +19,8 @@ import pytest
 import torch
 import toys
 
-from persona import corpora, folds, parallel, training
+from persona import corpora, folds, training
+from persona.keeping import parallel
 from persona.losses import Targets
 from persona.training import Settings
 

@@ -24,7 +24,7 @@ import sys
 sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests")!r}]
 import pytest, toy_model
 toy_model.register(pytest.MonkeyPatch())
-from persona.app.predictor import Predictor
+from persona.model.predictor import Predictor
 from persona.app.widget import App
 App(Predictor(toy_model.model()))
 """

@@ -21,10 +21,11 @@ from conftest import CLIP, PATIENCE, ROOT, serious_faults
 pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import Browser, Page, expect
 
-from persona import Predictor, audio, degradations, store
+from persona import Predictor, audio
 from persona.app import page as pages
-from persona.app import printing
-from persona.audio import RATE
+from persona.audio import RATE, degradations
+from persona.cli import printing
+from persona.keeping import store
 
 MEASURED = ROOT / "persona" / "app" / "static" / "listen" / "measured.json"
 SHARED = ROOT.parent / "shared"

@@ -13,9 +13,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from persona import store
 from persona.corpora.layouts.files import audio
 from persona.errors import CorpusError, known
+from persona.keeping import store
 
 LAYOUTS = {
     "common-voice": "persona.corpora.layouts.common_voice",

@@ -1,0 +1,17 @@
+"""Any recording to mono 16 kHz, and where in it somebody speaks.
+
+`reader` reads what `decoding`, `headers`, `downmix` and `waveform` make of a file; `speech` finds
+where somebody speaks; `quality` measures, `degradations` makes worse; `folders` lists.
+"""
+
+from persona.audio.reader import (
+    EXTENSIONS,
+    RATE,
+    Audio,
+    Reader,
+    Source,
+    limit,
+    read,
+)
+
+__all__ = ["EXTENSIONS", "RATE", "Audio", "Reader", "Source", "limit", "read"]

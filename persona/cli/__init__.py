@@ -1,0 +1,196 @@
+"""The `persona` command."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from persona import __version__
+from persona.cli.corpus import corpus
+from persona.cli.models import audit, evaluate, train
+from persona.cli.options import FOLDER, FOUND, JOBS, MODEL, PATH, REVISION, SHOWN
+from persona.errors import PersonaError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; what a user can put right is one sentence on stderr and exit code 1."""
+    try:
+        return app.main(arguments, "persona", standalone_mode=False) or 0
+    except PersonaError as error:
+        print(f"persona: {error}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        if "persona" in str(error.name):
+            raise
+        extra = "serve" if error.name in ("fastapi", "python_multipart", "uvicorn") else "study"
+        print(
+            f"persona: this needs {error.name}, which is not installed: "
+            f"pip install 'persona-voice[{extra}]'.",
+            file=sys.stderr,
+        )
+        return 1
+    except click.Abort:
+        print("persona: stopped; run it again to go on where it was.", file=sys.stderr)
+        return 130
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return 2
+    except click.ClickException as error:
+        print(f"persona: {error.format_message()}", file=sys.stderr)
+        return 2
+
+
+@click.group(context_settings={"show_default": True})
+@click.version_option(__version__, message="%(version)s")
+def app() -> None:
+    """Emotion, gender and age from a voice."""
+
+
+app.add_command(corpus)
+for command in (train, evaluate, audit):
+    app.add_command(command)
+
+
+@app.command()
+@click.argument("representation")
+@click.option("--corpus", default="crema-d", help="Name of a corpus, or a CSV of clips.")
+@click.option("--name", help="Of the table (default: REPRESENTATION).")
+@click.option("--layer", help="Layer, or several joined by +.")
+@click.option("--pooling", help="Over time, e.g. mean or mean+std.")
+@REVISION
+@FOLDER
+@JOBS
+@click.option("--backend", default="loky", help="loky (this machine) or dask (a cluster).")
+@click.option("--scheduler", help="Address of the dask scheduler, e.g. tcp://10.0.0.1:8786.")
+def extract(
+    representation: str,
+    corpus: str,
+    name: str | None,
+    folder: Path | None,
+    jobs: int | None,
+    backend: str,
+    scheduler: str | None,
+    **given: str | None,
+) -> int:
+    """Embed a corpus into a feature table. Goes on where an interrupted run stopped."""
+    from persona import corpora, features, representations
+
+    chosen = corpora.load(corpus, **({"folder": folder} if folder else {}))
+    representations.class_of(representation)
+    unusable = {problem.clip: problem.reason for problem in chosen.problems()}
+    clips = [clip for clip in chosen.clips()["clip"] if clip not in unusable]
+    print(f"{len(clips):,} of {len(clips) + len(unusable):,} clips of {chosen.title} are here.")
+    _list(unusable)
+    file, skipped = features.extract(
+        chosen, representation, name=name, clips=clips, jobs=jobs, backend=backend,
+        scheduler=scheduler, **{key: value for key, value in given.items() if value},
+    )  # fmt: skip
+    _list(skipped)
+    print(f"{len(clips) - len(skipped):,} embeddings in {file}")
+    return int(bool(unusable or skipped))
+
+
+def _list(skipped: dict[str, str]) -> None:
+    for clip, problem in list(skipped.items())[:SHOWN]:
+        print(f"skipped {clip}: {problem}", file=sys.stderr)
+    if len(skipped) > SHOWN:
+        print(f"skipped {len(skipped) - SHOWN:,} more", file=sys.stderr)
+
+
+@app.command()
+@click.argument("corpus", default="crema-d")
+def features(corpus: str) -> None:
+    """List the feature tables of a corpus, and what made them."""
+    from persona import features as tables
+    from persona.keeping import store
+
+    for name in tables.listed(corpus):
+        made_by = store.read_provenance(tables.path(name, corpus))
+        clips = made_by.get("corpus", {}).get("clips", "?")
+        print(f"{name:24} {clips:>6} clips  {made_by.get('representation')}")
+
+
+@app.command()
+@click.argument("representation")
+@REVISION
+def weights(representation: str, revision: str | None) -> None:
+    """Download the published weights of a representation, and say what they are."""
+    from persona import representations
+
+    given = {"revision": revision} if revision else {}
+    for key, value in representations.load(representation, **given).provenance().items():
+        print(f"{key}: {value}")
+
+
+@app.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE|DIR|-")
+@MODEL
+@REVISION
+@click.option("--at-least", default=0.0, metavar="P", help="Name no emotion less probable.")
+@click.option("--json", is_flag=True, help="One list, with the timeline.")
+@click.option("--jsonl", is_flag=True, help="One object per line.")
+@click.option("--csv", is_flag=True, help="One row per file.")
+@click.option("--resume", type=PATH, metavar="FILE", help="Append to it what it does not hold yet.")
+@click.option("--textgrid", type=PATH, metavar="DIR", help="Write timelines for Praat and ELAN.")
+def predict(
+    files: tuple[str, ...],
+    model: str | None,
+    revision: str | None,
+    at_least: float,
+    resume: Path | None,
+    textgrid: Path | None,
+    **asked: bool,
+) -> int:
+    """Predict emotion, gender and age of recordings."""
+    from persona.cli import printing
+
+    forms = [form for form in asked if asked[form]]
+    if len(forms) > 1:
+        raise PersonaError("Choose one of --json, --jsonl and --csv.")
+    form = forms[0] if forms else "table"
+    return printing.predict(
+        files, model=model, revision=revision, form=form, at_least=at_least, resume=resume,
+        textgrid=textgrid,
+    )  # fmt: skip
+
+
+@app.command()
+@click.option("--host", default="127.0.0.1", help="Address to listen at.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, help="0: any that is free.")
+@MODEL
+@REVISION
+@click.option("--max-mb", default=50.0, help="Of a request, all its files together.")
+@click.option("--max-seconds", default=600.0, help="Of a recording.")
+@click.option("--requests", type=click.IntRange(1), default=32, help="At once; more get 503.")
+@click.option("--patience", default=60.0, help="Seconds a request may take to arrive.")
+@click.option("--page", type=FOUND, metavar="DIR", help="Folder of the page at /.")
+def serve(
+    host: str,
+    port: int,
+    model: str | None,
+    revision: str | None,
+    max_mb: float,
+    max_seconds: float,
+    requests: int,
+    patience: float,
+    page: Path | None,
+) -> None:
+    """Answer recordings over HTTP, for this machine only unless --host says otherwise."""
+    from persona.app import server as http
+    from persona.model.predictor import Predictor
+
+    limits = http.Limits(max_mb, max_seconds, requests, patience)
+    app = http.application(Predictor.load(model, revision=revision), limits, page)
+    http.serve(app, host, port, patience)
+
+
+@app.command()
+@click.argument("folder", type=PATH)
+@click.option("--runtime", type=PATH, required=True, help="dist of npm's onnxruntime-web.")
+@MODEL
+def page(folder: Path, runtime: Path, model: str | None) -> None:
+    """Write the page that predicts in the browser, for any static host."""
+    from persona.app import page
+
+    loaded = page.write(folder, runtime, model)
+    print(f"{folder}/index.html: its visitor loads {loaded / 1e6:.1f} MB, once.")

@@ -1,0 +1,7 @@
+"""`python -m persona.cli`."""
+
+import sys
+
+from persona.cli import main
+
+sys.exit(main())

@@ -1,0 +1,232 @@
+"""What `persona predict` prints of many files: each row as it is ready; a bad file stops nothing.
+
+Exit codes: 0, every file was answered; 1, one or more were not, each with its sentence; 130,
+stopped by Ctrl-C, with what was ready until then printed; 141, the reader of the output went away.
+"""
+
+import csv
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TextIO
+
+from persona import audio
+from persona.audio import folders as walk
+from persona.audio.folders import readable
+from persona.cli import textgrid as textgrids
+from persona.errors import AudioError, PersonaError, known
+from persona.keeping import store
+from persona.model.answers import Row, cell, columns, csv_line, csv_row, json_text
+from persona.model.prediction import Prediction, highest
+from persona.model.predictor import Predictor
+
+STOPPED, CLOSED = 130, 141
+
+
+def predict(
+    files: Sequence[str],
+    *,
+    model: str | None = None,
+    revision: str | None = None,
+    form: str = "table",
+    at_least: float = 0.0,
+    resume: str | os.PathLike[str] | None = None,
+    textgrid: str | os.PathLike[str] | None = None,
+) -> int:
+    """Print what is predicted of files and of folders of files; returns the exit code.
+
+    files : paths; "-" or /dev/stdin is a recording on standard input.
+    model, revision : as of `Predictor.load`.
+    form : "csv" and "jsonl" print each row as it is ready; "table" and "json" (a list), at the end.
+    at_least : as of `Predictor.predict`.
+    resume : a file of CSV or of JSON lines that is gone on with: what it answers is skipped, what
+        failed is tried again, and new rows are appended to it instead of printed. A second run on
+        it waits until the first has ended.
+    textgrid : folder for a TextGrid of each file's timeline.
+
+    Sentences on bad files and on what was left out of folders go to standard error. Raises
+    `PersonaError` where there is nothing to predict, no model, or an argument does not fit, or
+    `resume` cannot be written.
+    """
+    known("form", form, FORMS)
+    if resume and form not in _LINES:
+        raise PersonaError("--resume goes with --csv or --jsonl, whose rows can be appended.")
+    if not files:
+        raise PersonaError("There is nothing to predict: name a file or a folder.")
+    found = walk.find(files)
+    for sentence in found.left_out:
+        _complain(sentence)
+    predictor = Predictor.load(model, revision=revision)
+    header = columns(predictor.emotions)
+    printed = cell if form == "csv" else str
+    grids = textgrids.paths(textgrid, found.files) if textgrid else {}
+    answer = partial(predictor.predict, at_least=at_least)
+    try:
+        if resume:
+            with _resuming(Path(resume), form, header) as (out, done):
+                waiting = [name for name in found.files if printed(readable(name)) not in done]
+                rows = _rows(waiting, found.bad, answer, grids)
+                return _print(rows, form, out, header, begins=not out.tell())
+        rows = _rows(found.files, found.bad, answer, grids)
+        return _print(rows, form, sys.stdout, header, begins=True)
+    except BrokenPipeError:
+        # Python would complain once more when it flushes on its way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED
+
+
+def _rows(
+    files: Sequence[str],
+    bad: dict[str, str],
+    predict: Callable[..., Prediction],
+    grids: dict[str, Path],
+) -> Iterator[Row]:
+    from tqdm import tqdm
+
+    for name, sentence in bad.items():
+        yield {"file": readable(name), "error": sentence}
+    with tqdm(files, "predicting", unit="file", file=sys.stderr, disable=None, leave=False) as bar:
+        for name in bar:
+            try:
+                # Their whole paths tell two files of one name apart.
+                source: audio.Source = name
+                called = readable(name)
+                if name in walk.STANDARD_INPUT:
+                    source = sys.stdin.buffer.read(int(audio.limit()) + 1)
+                    called = "standard input"
+                predicted = predict(source, name=called)
+                if name in grids:
+                    store.write_bytes(grids[name], textgrids.text(predicted).encode())
+                yield {"file": readable(name), **predicted.to_dict()}
+            except AudioError as error:
+                yield {"file": readable(name), "error": str(error)}
+            except OSError as error:
+                why = error.strerror or type(error).__name__
+                sentence = f'"{readable(name)}" cannot be read ({why}): check the file.'
+                yield {"file": readable(name), "error": sentence}
+
+
+def _print(rows: Iterator[Row], form: str, out: TextIO, header: Sequence[str], begins: bool) -> int:
+    """Print rows and complain of bad ones; returns the exit code.
+
+    header : columns of a CSV; written where the output begins.
+    """
+    line, whole = _LINES.get(form), _WHOLE.get(form)
+    kept: list[Row] = []
+    failed = stopped = False
+    if begins and form == "csv":
+        _write(csv_line(header), out)
+    try:
+        for row in rows:
+            if line:
+                _write(line(row, header), out)
+            else:
+                kept.append(row)
+            if "error" in row:
+                failed = True
+                _complain(row["error"])
+    except KeyboardInterrupt:
+        stopped = True
+    if whole:
+        _write(whole(kept), out)
+    return STOPPED if stopped else int(failed)
+
+
+def _json_line(row: Row, _: Sequence[str]) -> str:
+    return json.dumps(row) + "\n"
+
+
+def _table(rows: list[Row]) -> str:
+    answered = [row for row in rows if "error" not in row]
+    if not answered:
+        return ""
+    lines = [("file", "seconds", "emotion", "gender", "age", "notes")]
+    lines += [
+        (
+            row["file"],
+            f"{row['seconds']:.1f}",
+            "" if row["trust"] is None else highest(row["emotion"]),
+            highest(row["gender"]) if row["gender"] else "",
+            "" if row["age"] is None else f"{row['age']:.0f} ({_interval(row)})",
+            "; ".join(row["notes"]),
+        )
+        for row in answered
+    ]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = ("  ".join(map(str.ljust, line, widths)) for line in lines)
+    return "".join(line.rstrip() + "\n" for line in padded)
+
+
+def _interval(row: Row) -> str:
+    return f"{row['age_low']:.0f} to {row['age_high']:.0f}"
+
+
+_LINES: dict[str, Callable[[Row, Sequence[str]], str]] = {"csv": csv_row, "jsonl": _json_line}
+_WHOLE: dict[str, Callable[[list[Row]], str]] = {"json": json_text, "table": _table}
+FORMS = (*_LINES, *_WHOLE)
+
+
+@contextmanager
+def _resuming(file: Path, form: str, header: Sequence[str]) -> Iterator[tuple[TextIO, set[str]]]:
+    """A file to append rows to, and the files that it answers."""
+    with store.lock(file):
+        done = _resumed(file, form, header)
+        try:
+            with open(file, "a", encoding="utf-8", newline="") as out:
+                yield out, done
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise PersonaError(
+                f"{file} cannot be written ({error.strerror}): make room there, or name another. "
+                "The same command goes on where it was."
+            ) from error
+
+
+def _resumed(file: Path, form: str, columns: Sequence[str]) -> set[str]:
+    """Files that `file` answers, as they are printed; what failed or was cut off is taken out."""
+    try:
+        text = file.read_text(encoding="utf-8")
+        lines = text[: text.rfind("\n") + 1].splitlines(keepends=True)
+        header = [csv_line(columns)] if form == "csv" and lines else []
+        if lines[: len(header)] != header:
+            raise ValueError("other columns")
+        done = {line: _answered(line, form, len(columns)) for line in lines[len(header) :]}
+    except FileNotFoundError:
+        return set()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PersonaError(
+            f"{file} was not made by `persona predict --{form}`, or cannot be read: name another."
+        ) from error
+    kept = "".join([*header, *(line for line, name in done.items() if name)])
+    if kept != text:
+        store.write_bytes(file, kept.encode())
+    return {name for name in done.values() if name}
+
+
+def _answered(line: str, form: str, cells_wanted: int) -> str:
+    """The file that a line of CSV or of JSON lines answers; empty where it holds an error."""
+    if form == "jsonl":
+        row = json.loads(line)
+        return "" if "error" in row else row["file"]
+    (cells,) = csv.reader([line])
+    return "" if len(cells) != cells_wanted or cells[-1] else cells[0]
+
+
+def _write(text: str, out: TextIO) -> None:
+    out.write(_encodable(text, out))
+    out.flush()
+
+
+def _encodable(text: str, out: TextIO) -> str:
+    """The text without what the encoding of `out` has no characters for."""
+    encoding = getattr(out, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _complain(sentence: str) -> None:
+    print(_encodable(f"persona: {sentence}", sys.stderr), file=sys.stderr, flush=True)

@@ -1,0 +1,131 @@
+"""What is predicted of a recording: as a whole, over time, and how good it was to listen to."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from persona.audio.quality import Quality
+from persona.labels import EMOTIONS, GENDERS
+
+
+@dataclass(frozen=True)
+class RecordingQuality(Quality):
+    """What a recording is like: its speech, see `persona.audio.quality.Quality`, and its voice.
+
+    distance_percentile : share, in percent, of unseen actors' clips that lie nearer to a training
+        speaker than this voice does. 50 is usual; 100 is farther than every one.
+    """
+
+    distance_percentile: float
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """What was predicted of each of n windows, which hold speech only; the last may reach back.
+
+    starts, ends : of a window's first and last speech, seconds of the recording, shape (n,).
+    weights : seconds of speech that each adds to those before, shape (n,).
+    emotion : probabilities, shape (n, C), in the order of `emotions`.
+    gender : probabilities, shape (n, 2), in the order of `labels.GENDERS`.
+    age : years, shape (n,).
+    emotions : names of the C classes.
+
+    What the model was not trained to answer is None.
+    """
+
+    starts: np.ndarray
+    ends: np.ndarray
+    weights: np.ndarray
+    emotion: np.ndarray | None
+    gender: np.ndarray | None
+    age: np.ndarray | None
+    emotions: tuple[str, ...] = EMOTIONS
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What was predicted of one recording; None, what the model was not trained to answer.
+
+    emotion, gender : probability of each class; they sum to 1. `emotion` is None where none of
+        its probabilities is as high as the caller asked.
+    age : years, with the limits of its interval; `age_low` is never below 0. What share of
+        unseen speakers' ages lies in such intervals, the model's card says.
+    seconds : length of the recording.
+    speech_seconds : of speech in it, the only thing that was listened to.
+    speech : shape (k, 2), start and end of each segment of speech in seconds.
+    notes : what was assumed, e.g. "resampled from 44100 Hz".
+    timeline : the same answers over time, all of them; the whole is their mean, weighted by
+        `weights`.
+    quality : what the recording is like.
+    trust : probability of the likeliest emotion, 0 to 1. It is calibrated on actors of CREMA-D
+        whom the networks had not heard (the card's `calibration`). On degraded and foreign
+        recordings it was measured to tell right answers from wrong ones, which the distance from
+        the training voices does not; how many are right it does not say there.
+    envelope : shape (m, 2), lowest and highest sample of every 10 ms.
+    """
+
+    emotion: dict[str, float] | None
+    gender: dict[str, float] | None
+    age: float | None
+    age_low: float | None
+    age_high: float | None
+    seconds: float
+    speech_seconds: float
+    speech: np.ndarray
+    notes: tuple[str, ...]
+    timeline: Timeline
+    quality: RecordingQuality
+    trust: float | None
+    envelope: np.ndarray
+
+    def spans(self) -> list[tuple[float, float, int]]:
+        """Start and end, in seconds, of all speech, cut where a window ends; and which window
+        answers for it. Between the spans nobody speaks.
+        """
+        line = self.timeline
+        since = np.append(line.starts[0], line.ends[:-1])
+        cut = [
+            (max(a, start), min(b, end), window)
+            for window, (start, end) in enumerate(zip(since, line.ends, strict=True))
+            for a, b in self.speech
+        ]
+        return [(float(a), float(b), window) for a, b, window in cut if b > a]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, strings, lists and dicts, for JSON; all but the envelope."""
+        line = self.timeline
+        windows = [
+            {
+                "start": float(line.starts[i]),
+                "end": float(line.ends[i]),
+                "speech_seconds": float(line.weights[i]),
+                "emotion": None if line.emotion is None else named(line.emotions, line.emotion[i]),
+                "gender": None if line.gender is None else named(GENDERS, line.gender[i]),
+                "age": None if line.age is None else float(line.age[i]),
+            }
+            for i in range(len(line.starts))
+        ]
+        shown = {
+            **vars(self),
+            "notes": list(self.notes),
+            "quality": asdict(self.quality),
+            "speech": self.speech.tolist(),
+            "timeline": windows,
+        }
+        del shown["envelope"]
+        return shown
+
+
+def highest(probabilities: dict[str, float] | None) -> str:
+    """The likeliest class and its probability, "happy 73%"; "not named" where there are none."""
+    if probabilities is None:
+        return "not named"
+    name = max(probabilities, key=probabilities.__getitem__)
+    return f"{name} {probabilities[name]:.0%}"
+
+
+def named(names: Sequence[str], values: np.ndarray) -> dict[str, float]:
+    """Values by their names, as plain floats."""
+    return {name: float(value) for name, value in zip(names, values, strict=True)}

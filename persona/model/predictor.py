@@ -1,0 +1,235 @@
+"""Audio in, emotion, gender and age out: the same road as training, over a trained model."""
+
+import math
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from persona import audio, representations
+from persona.audio import speech
+from persona.errors import ModelError, PersonaError
+from persona.labels import EMOTIONS, GENDERS, TASKS
+from persona.model import card as cards
+from persona.model import saved as models
+from persona.model.heads import Answers, Heads
+from persona.model.prediction import Prediction, RecordingQuality, Timeline, named
+from persona.model.saved import Model
+
+BLOCK = 10.0
+"""Seconds of audio that are read at once."""
+
+FAR = 99
+"""Percentile of the distance from the training voices beyond which a note is made."""
+
+Span = tuple[float, float, float]
+"""Start, end and weight of a window, see `speech.Window`."""
+
+_WORKERS = 2
+
+
+class Predictor:
+    """A trained model and the representations that it listens through; make one with `load`.
+
+    Example
+    -------
+    >>> prediction = Predictor.load().predict("talk.mp3")
+    >>> max(prediction.gender, key=prediction.gender.get)
+    'female'
+    """
+
+    card: dict[str, Any]
+    """What the model is: data, training, evaluation, interval, limits and uses."""
+
+    model: Model
+    """The model itself, to be saved, shared or trained further."""
+
+    heads: Heads
+    """The graph that answers to embeddings."""
+
+    emotions: tuple[str, ...]
+    """Classes of emotion that the heads tell apart."""
+
+    def __init__(self, model: Model) -> None:
+        """Raises what `load` raises, but for a model that is not there."""
+        self.model, self.card = model, model.card
+        if self.card["speech"] != speech.provenance():
+            raise ModelError(
+                "The model was trained with another detection of speech than this version has: "
+                "make it again with `persona train`."
+            )
+        self._tasks = cards.tasks(self.card)
+        self.emotions = tuple(self._tasks.get("emotion", EMOTIONS))
+        self.heads = Heads(model.heads, len(self.emotions))
+        try:
+            self._representations = [
+                representations.restore(made) for made in joined(self.card["representations"])
+            ]
+        except (TypeError, AttributeError) as error:
+            raise ModelError(
+                "The model's card states a representation by values of the wrong type: get the "
+                "model again."
+            ) from error
+        size = sum(r.dimension for r in self._representations)
+        if size != self.heads.dimension:
+            raise ModelError(
+                f"The model's representations give {size} numbers, its heads take "
+                f"{self.heads.dimension}: get the model again."
+            )
+
+    @classmethod
+    def load(
+        cls, model: str | os.PathLike[str] | None = None, *, revision: str | None = None
+    ) -> "Predictor":
+        """Load the model that ships, one from a folder, or one from the Hugging Face hub.
+
+        Parameters
+        ----------
+        model : a folder, or a name on the hub such as "someone/persona"; default the one that
+            ships.
+        revision : branch, tag or commit on the hub.
+
+        Raises
+        ------
+        ModelError : there is no such model, it is damaged, or it was trained on other speech or
+            other vectors than this version of the package computes.
+        WeightsError : weights of its representation are not here and cannot be downloaded.
+        """
+        return cls(models.load(model, revision))
+
+    def predict(
+        self,
+        source: audio.Source,
+        *,
+        name: str | None = None,
+        at_least: float = 0.0,
+        max_bytes: float | None = None,
+        max_seconds: float = math.inf,
+        progress: Callable[[float], None] | None = None,
+    ) -> Prediction:
+        """Predict one recording, of any length, in memory that does not grow with its audio.
+
+        Parameters
+        ----------
+        source : path, bytes of a file, or `(waveform, rate)`; see `audio.Reader`.
+        name : what messages call the audio, by default the name of the file.
+        at_least : name no emotion whose probability is lower than this, 0 to 1; see
+            `Prediction.trust`.
+        max_bytes : largest file read, by default PERSONA_MAX_MB of the environment or 200 MB.
+        max_seconds : longest audio answered, by default any length.
+        progress : called now and then with the share of the audio that was answered, 0 to 1.
+
+        Raises
+        ------
+        AudioError : the audio cannot be used, or nobody speaks in it; the message says why.
+        PersonaError : `at_least` is no probability.
+        """
+        if not 0 <= at_least <= 1:
+            raise PersonaError(f"{at_least} is no probability: give one from 0 to 1.")
+        found, windows, answers = speech.Listener(), [], []
+        with audio.Reader(
+            source, name=name, max_bytes=max_bytes, max_seconds=max_seconds
+        ) as reader:
+            for span, answered in self._answer_all(found.windows(reader.blocks(BLOCK))):
+                windows.append(span)
+                answers.append(answered)
+                if progress and reader.seconds:
+                    progress(min(1.0, span[1] / reader.seconds))
+            notes, envelope = (*reader.notes, *found.notes), reader.envelope
+        if not windows:
+            raise speech.no_speech(found.length, reader.name)
+        joined = Answers(*(np.concatenate(part) for part in zip(*answers, strict=True)))
+        if progress:
+            progress(1.0)
+        return self._summary(found, windows, joined, notes, envelope, at_least)
+
+    def _answer_all(self, windows: Iterator[speech.Window]) -> Iterator[tuple[Span, Answers]]:
+        """Windows and their answers, in order; a few are in memory at a time."""
+        waiting: deque[tuple[Span, Future[Answers]]] = deque()
+        safe = all(r.thread_safe for r in self._representations)
+        with ThreadPoolExecutor(_WORKERS if safe else 1, "predict") as pool:
+            for window in windows:
+                answers = pool.submit(self._answer, window.samples)
+                waiting.append(((window.start, window.end, window.weight), answers))
+                if len(waiting) > 4 * _WORKERS:
+                    first, answers = waiting.popleft()
+                    yield first, answers.result()
+            for first, answers in waiting:
+                yield first, answers.result()
+
+    def _answer(self, waveform: np.ndarray) -> Answers:
+        vectors = np.hstack([r.embed([waveform]) for r in self._representations])
+        return self.heads.run(np.ascontiguousarray(vectors, np.float32))
+
+    def _summary(
+        self,
+        found: speech.Listener,
+        windows: list[Span],
+        answers: Answers,
+        notes: tuple[str, ...],
+        envelope: np.ndarray,
+        at_least: float,
+    ) -> Prediction:
+        starts, ends, weights = np.array(windows).T
+        emotion, gender, age, distance = (
+            np.average(part, axis=0, weights=weights) for part in answers
+        )
+        assert found.quality is not None
+        percentile = float(np.interp(distance, self.card["distances"], np.linspace(0, 100, 101)))
+        quality = RecordingQuality(**asdict(found.quality), distance_percentile=percentile)
+        if percentile > FAR:
+            notes = (*notes, f"farther from the training voices than {FAR} % of unseen speakers")
+        told = [task in self._tasks for task in TASKS]
+        trust = float(emotion.max()) if told[0] else None
+        if unsure := trust is not None and trust < at_least:
+            notes = (*notes, f"no emotion has a probability of {100 * at_least:g} % or more")
+        low = high = None
+        if told[2]:
+            low, high = age_limits(self.card["age_interval"], float(age), quality.seconds)
+        emotions, genders, ages = (
+            part if task in self._tasks else None
+            for task, part in zip(TASKS, answers[:3], strict=True)
+        )
+        return Prediction(
+            emotion=named(self.emotions, emotion) if told[0] and not unsure else None,
+            gender=named(GENDERS, gender) if told[1] else None,
+            age=float(age) if told[2] else None,
+            age_low=low,
+            age_high=high,
+            seconds=found.length,
+            speech_seconds=quality.seconds,
+            speech=found.segments,
+            notes=notes,
+            timeline=Timeline(starts, ends, weights, emotions, genders, ages, self.emotions),
+            quality=quality,
+            trust=trust,
+            envelope=envelope,
+        )
+
+
+def age_limits(interval: dict[str, Any], age: float, seconds: float) -> tuple[float, float]:
+    """Limits of the interval of a predicted age, in years; `interval` as a card holds it.
+
+    Below `speech.LITTLE` seconds of speech it is wider by the square root of what is missing, as
+    the mean of fewer frames is less certain.
+    """
+    wider = math.sqrt(max(1.0, speech.LITTLE / seconds))
+    below, above = (np.interp(age, interval["ages"], interval[k]) for k in ("below", "above"))
+    return max(0.0, age - wider * float(below)), age + wider * float(above)
+
+
+def joined(made_by: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Layers of CAM++ that follow each other as one representation: the network runs once."""
+    found: list[dict[str, Any]] = []
+    for made in made_by:
+        last = found[-1] if found else {}
+        same = {**last, "layer": made.get("layer")} == made
+        if same and made.get("representation") == "campplus":
+            found[-1] = {**made, "layer": f"{last['layer']}+{made['layer']}"}
+        else:
+            found.append(made)
+    return found

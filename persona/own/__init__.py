@@ -1,0 +1,1 @@
+"""People's own recordings: train on them, evaluate, check and audit."""

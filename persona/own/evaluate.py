@@ -1,0 +1,163 @@
+"""Any model on any corpus: what its card reports of its own, reported of other people's clips."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from persona import evaluation, features, predictions
+from persona.corpora import Corpus
+from persona.errors import CorpusError, PersonaError, StoreError
+from persona.keeping import store
+from persona.labels import TASKS
+from persona.model import card as cards
+from persona.model import release
+from persona.model.predictor import Predictor
+from persona.own import train as own
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+BATCH = 256
+
+
+def evaluate(
+    predictor: Predictor,
+    corpus: Corpus,
+    mapping: Mapping[str, str | None] | None = None,
+    *,
+    jobs: int | None = None,
+) -> dict[str, Any]:
+    """A report of a model on a corpus, in plain JSON values.
+
+    The clips go the road of training, cut to speech and embedded whole. Extraction shows progress
+    and goes on where it was.
+
+    mapping : emotion labels of the corpus to classes of the model, None for a label that is left
+        out; labels that it does not name stay as they are. Clips whose label is then no class of
+        the model are left out of emotion, and counted.
+
+    The constant is the best that one answer for all of this corpus can be: its most frequent
+    classes and its mean age. Intervals are 95 % bootstrap intervals over speakers.
+
+    Raises `PersonaError` where the corpus has no label of what the model answers.
+    """
+    tasks = cards.tasks(predictor.card)
+    clips, left_out = _mapped(corpus.clips(), mapping or {}, predictor.emotions)
+    if not any(clips[task].notna().any() for task in tasks):
+        raise CorpusError(
+            f"{corpus.title} has no label of what the model answers ({', '.join(tasks)}; emotions "
+            f"{', '.join(predictor.emotions)}): fill labels in, or map them with --map."
+        )
+    predicted = predict(predictor, corpus, jobs)
+    ignorant = _constant(clips, predictor.emotions)
+    constant = evaluation.evaluate(ignorant, clips)["value"]
+    metrics = release.scores(predicted, clips, [t for t in TASKS if t in tasks])
+    report = {
+        "model": predictor.card["name"],
+        "corpus": corpus.title,
+        "clips": len(clips),
+        "speakers": int(clips["speaker"].nunique()),
+        "map": dict(mapping or {}),
+        "left_out": left_out,
+        "metrics": metrics,
+        "constant": {name: release.rounded(constant[name]) for name in metrics},
+        "groups": {
+            name: {
+                "speakers": int(group["speaker"].nunique()),
+                **release.scores(predicted, group, [t for t in TASKS if t in tasks]),
+            }
+            for name, group in release.groups_of(clips)
+        },
+        "trained_on_it": own.trained_on(predictor, corpus),
+    }
+    if "age_rmse" in metrics:
+        report["age_interval"] = _coverage(predictor.card["age_interval"], predicted, clips)
+    return report
+
+
+def lines(report: dict[str, Any]) -> list[str]:
+    """A report for people."""
+    mapped = ", ".join(f"{label} as {to or 'left out'}" for label, to in report["map"].items())
+    left_out = ", ".join(f"{label} ({n})" for label, n in report["left_out"].items())
+    found = [
+        f"{report['corpus']}: {report['clips']:,} clips of {report['speakers']} speakers.",
+        f"Labels: {mapped or 'as they are'}; left out of emotion: {left_out or 'none'}.",
+        *own.score_lines(report["metrics"], report["constant"]),
+    ]
+    if interval := report.get("age_interval"):
+        found.append(f"  ages inside the interval {interval['value']:.0%}")
+    if report["left_out"] and "emotion_accuracy" not in report["metrics"]:
+        found.append("No emotion is one of the model's: --map says which label is which class.")
+    if report["trained_on_it"]:
+        found.append("The model was trained on these very recordings: this is no test.")
+    return found
+
+
+def read_map(file: Path) -> dict[str, str | None]:
+    """A label map from JSON: {"label": "class of the model", "another": null}."""
+    try:
+        content = store.read_json(file)
+    except StoreError as error:
+        raise PersonaError(f"The label map cannot be used: {error}") from error
+    if not isinstance(content, dict) or not all(
+        value is None or isinstance(value, str) for value in content.values()
+    ):
+        raise PersonaError(
+            f'{file} is no label map: write {{"label": "class of the model", "another": null}}.'
+        )
+    return content
+
+
+def predict(predictor: Predictor, corpus: Corpus, jobs: int | None = None) -> "DataFrame":
+    """What a model predicts of every clip of a corpus; columns of `predictions`."""
+    names = own.tables(predictor, corpus, jobs)
+    clips = corpus.clips()["clip"].to_numpy()
+    joined = features.read("+".join(names), own.called(corpus)).at(clips)
+    joined = np.ascontiguousarray(joined, np.float32)
+    parts = [predictor.heads.run(joined[i : i + BATCH]) for i in range(0, len(joined), BATCH)]
+    answers = [np.concatenate(part) for part in zip(*parts, strict=True)][:3]
+    return predictions.frame(answers, clips, 0, 0, predictor.emotions)
+
+
+def _mapped(
+    clips: "DataFrame", mapping: Mapping[str, str | None], classes: tuple[str, ...]
+) -> tuple["DataFrame", dict[str, int]]:
+    """Clips with labels that are classes of the model; clips left out of emotion, by label."""
+    if wrong := {to for to in mapping.values() if to is not None} - set(classes):
+        raise PersonaError(
+            f"The label map names {sorted(wrong)[0]!r}, which is no class of the model: use "
+            f"{', '.join(classes)}, or null."
+        )
+    labels = clips["emotion"]
+    if unused := set(mapping) - set(labels.dropna()):
+        raise PersonaError(
+            f"The label map names {sorted(unused)[0]!r}, which no clip is labelled: use "
+            f"{', '.join(sorted(set(labels.dropna())))}."
+        )
+    mapped = labels.map(lambda label: mapping.get(label, label))
+    kept = mapped.where(mapped.isin(classes), None)
+    left_out = labels[labels.notna() & kept.isna()].value_counts()
+    return clips.assign(emotion=kept), {str(k): int(n) for k, n in left_out.items()}
+
+
+def _constant(clips: "DataFrame", classes: tuple[str, ...]) -> "DataFrame":
+    emotion, gender = (next(iter(clips[t].mode()), None) for t in ("emotion", "gender"))
+    answer = {f"p_{name}": float(name == emotion) for name in classes}
+    answer |= {"p_female": float(gender == "female"), "age": clips["age"].mean()}
+    return pd.DataFrame({"clip": clips["clip"], "seed": 0, "fold": 0, **answer})
+
+
+def _coverage(
+    interval: dict[str, Any], predicted: "DataFrame", clips: "DataFrame"
+) -> dict[str, float]:
+    """Share of ages inside the card's intervals, speakers counting alike."""
+    rows = predicted.merge(clips, on="clip", suffixes=("_predicted", ""))
+    rows = rows[rows["age"].notna()]
+    age, true = rows["age_predicted"].to_numpy(float), rows["age"].to_numpy(float)
+    below, above = (np.interp(age, interval["ages"], interval[k]) for k in ("below", "above"))
+    return release.coverage(
+        (age - below <= true) & (true <= age + above), rows["speaker"].to_numpy()
+    )

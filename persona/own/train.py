@@ -1,0 +1,265 @@
+"""A model of one's own recordings: from a table of clips to a model's folder with its card."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from persona import corpora, features, folds, representations
+from persona.corpora import Corpus, Table
+from persona.errors import CorpusError, FeatureError, ModelError
+from persona.experiment import Experiment
+from persona.folds import FOLDS
+from persona.keeping import store
+from persona.labels import TASKS
+from persona.model import answers, release
+from persona.model import card as cards
+from persona.model import saved as models
+from persona.model.card import WEIGHTS
+from persona.model.predictor import Predictor, joined
+from persona.training import Settings
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+DEFAULT = "campplus_blocks"
+TABLES: dict[str, tuple[str, dict[str, Any]]] = {
+    DEFAULT: ("campplus", {"layer": "block2+block3"}),
+}
+"""Feature tables that are not called by their representation alone: it, and its parameters."""
+
+SEEDS = (1, 2, 3)
+
+FURTHER = 3e-4
+"""Learning rate of networks that go on from a model's: a third of that of new ones."""
+
+
+def train(
+    path: Path | str,
+    out: Path,
+    settings: Settings,
+    *,
+    folder: Path | str | None = None,
+    representation: Sequence[str] = (DEFAULT,),
+    shared_speakers: bool = False,
+    start: str | None = None,
+    jobs: int | None = None,
+) -> Predictor:
+    """Extract, cross-validate and train on a table of clips, and save the model to `out`.
+
+    What is interrupted goes on where it was when it is called again.
+
+    path : of the table, see `corpora.Table`. folder : of its files, by default the table's own.
+    settings : of the networks; the weight of a task is set to 0 where too little is labelled.
+    representation : feature tables, joined: names of representations, or of `TABLES`.
+    shared_speakers : deal clips, not speakers, into folds, as few speakers leave no other way.
+        The card says so.
+    start : model whose networks training goes on from, a folder, a name on the hub, or "default",
+        the one that ships; its representations and the shape of its networks are kept.
+    jobs : processes, as of `parallel.run`.
+
+    Raises `PersonaError` where the table, its audio or its speakers do not suffice.
+    """
+    corpus = corpora.load(path, **({"folder": folder} if folder else {}))
+    if not isinstance(corpus, Table) or "+" in str(path):
+        raise CorpusError(
+            f"{path} is not a table of clips: name a .csv, .jsonl or .parquet file, without '+' in "
+            "its path."
+        )
+    tasks, notes = learnable(corpus.clips(), shared_speakers)
+    notes += extract(corpus, () if start else representation, jobs)
+    emotion, gender, age = (
+        w if task in tasks else 0.0 for task, w in zip(TASKS, settings.weights, strict=True)
+    )
+    experiment = Experiment(
+        "+".join(representation),
+        corpus=str(path),
+        protocol="random-clip" if shared_speakers else "speaker-disjoint",
+        seeds=SEEDS,
+        settings=replace(settings, weights=(emotion, gender, age)),
+        label=corpus.title,
+    )
+    if start:
+        experiment = _further(experiment, start, corpus, jobs)
+        notes.append(f"Its networks went on from those of the model {Path(start).name}.")
+    return release.train(experiment, out, jobs=jobs, shared_speakers=shared_speakers, notes=notes)
+
+
+def learnable(clips: "DataFrame", shared_speakers: bool = False) -> tuple[list[str], list[str]]:
+    """Tasks that the labels of a table suffice for, and a sentence on each that is left out.
+
+    Raises `CorpusError` where no task is left, or the speakers cannot be dealt into folds.
+    """
+    people = clips["speaker"].nunique()
+    if people < (2 if shared_speakers else FOLDS):
+        allow = (
+            "" if people < 2 else
+            ", or give --allow-shared-speakers, which the model's card will say"
+        )  # fmt: skip
+        raise CorpusError(
+            f"The table has {people} speaker{'s' if people > 1 else ''}: testing on voices that "
+            f"were not trained on takes {FOLDS} or more. Add recordings of other people{allow}."
+        )
+    if taken := set(clips["emotion"]) & set(answers.columns(())):
+        raise CorpusError(
+            f"An emotion is called {sorted(taken)[0]!r}, as a column of answers is: rename it."
+        )
+    protocol = "random-clip" if shared_speakers else "speaker-disjoint"
+    splits = [split for seed in SEEDS for split in folds.split(clips, protocol, seed)]
+    tasks, notes = [], []
+    for task in TASKS:
+        if why := _missing(clips, task, splits, 2 if shared_speakers else FOLDS):
+            notes.append(f"It does not answer {task}: {why}.")
+        else:
+            tasks.append(task)
+    if not tasks:
+        raise CorpusError(f"There is nothing to learn. {' '.join(notes)} Fill in labels.")
+    return tasks, notes
+
+
+def _missing(clips: "DataFrame", task: str, splits: list[folds.Split], fewest: int) -> str:
+    """Why a task cannot be learnt and tested, in a few words; empty where it can."""
+    labelled = clips[clips[task].notna()]
+    if labelled.empty:
+        return "no clip has a label"
+    if labelled[task].nunique() < 2:
+        return f"all labels are {labelled[task].iloc[0]}"
+    if (people := labelled["speaker"].nunique()) < fewest:
+        return f"{people} speakers have a label, and {fewest} or more are needed"
+    known = clips[task].notna().to_numpy()
+    if not all(known[split.train].any() for split in splits):
+        return "those with a label stand in one fold"
+    return ""
+
+
+def extract(corpus: Corpus, representation: Sequence[str], jobs: int | None) -> list[str]:
+    """Make the feature tables that are not there yet; returns sentences on the audio.
+
+    Raises `CorpusError` where a file is missing or cannot be used, or the corpus is no table.
+    """
+    if not isinstance(corpus, Table):
+        raise CorpusError(
+            f"{corpus.title} is not a table of clips: name a .csv, .jsonl or .parquet file."
+        )
+    if problems := corpus.problems():
+        raise CorpusError(
+            f"{corpus.path} names audio that cannot be used: {corpora.summary(problems)}. Put it "
+            f"there or remove the rows; `persona corpus check {corpus.path}` lists them."
+        )
+    digests = corpus.digests()
+    for name in representation:
+        made_by, parameters = TABLES.get(name, (name, {}))
+        _make(corpus, name, made_by, parameters, jobs)
+    if copies := len(digests) - len(set(digests.values())):
+        return [
+            f"{copies} files are copies of others, which makes its numbers too good where they "
+            "stand on both sides: see `persona corpus check`."
+        ]
+    return []
+
+
+def tables(predictor: Predictor, corpus: Corpus, jobs: int | None = None) -> list[str]:
+    """Feature tables of a corpus by a model's representations; made where they are not there.
+
+    Layers of one network stand in one table, as the predictor embeds them: it runs once.
+    """
+    names = []
+    for made_by in joined(predictor.card["representations"]):
+        restored = representations.restore(made_by)
+        name = f"{made_by['representation']}-{store.fingerprint(restored.provenance())[:8]}"
+        known: dict[str, Any] = {
+            key: made_by[key] for key in ("layer", "pooling", "revision") if key in made_by
+        }
+        _make(corpus, name, made_by["representation"], known, jobs)
+        names.append(name)
+    return names
+
+
+def called(corpus: Corpus) -> str:
+    """What `corpora.load` knows a corpus by: its name, or the path of its table."""
+    return str(corpus.path) if isinstance(corpus, Table) else corpus.name
+
+
+def _make(
+    corpus: Corpus, name: str, representation: str, parameters: dict[str, Any], jobs: int | None
+) -> None:
+    """Extract, unless there is a table of this very audio, made as it would be made today."""
+    made_by = store.read_provenance(features.path(name, called(corpus)))
+    with suppress(FeatureError):
+        features.read(name, called(corpus))
+        if made_by["corpus"]["fingerprint"] == corpus.fingerprint():
+            return
+    _, bad = features.extract(corpus, representation, name=name, jobs=jobs, **parameters)
+    if bad:
+        raise CorpusError(f"{next(iter(bad.values()))} Remove its row, and start again.")
+
+
+def continued(emotions: tuple[str, ...], *, model: str, sha256: str) -> list[Any]:
+    """Networks of a model for other emotions: those it knows as it knows them, new ones at zero.
+
+    model : folder, or name on the hub; empty the one that ships. sha256 : of its weights.
+    """
+    import torch
+
+    loaded = models.load(model or None)
+    if loaded.card["sha256"][WEIGHTS] != sha256:
+        raise ModelError(f"The model {model} changed while it was trained further: start again.")
+    known = cards.tasks(loaded.card).get("emotion", [])
+    networks = list(loaded.networks().networks)
+    for network in networks:
+        before: Any = network.emotion
+        after = torch.nn.Linear(before.in_features, len(emotions))
+        with torch.no_grad():
+            after.weight.zero_()
+            after.bias.zero_()
+            for row, name in enumerate(emotions):
+                if name in known:
+                    after.weight[row] = before.weight[known.index(name)]
+                    after.bias[row] = before.bias[known.index(name)]
+        network.emotion = after
+    return networks
+
+
+def _further(experiment: Experiment, start: str, corpus: Table, jobs: int | None) -> Experiment:
+    """The experiment with networks that go on from a model's, in their shape."""
+    name = "" if start == "default" else start
+    first = Predictor(models.load(name or None))
+    if trained_on(first, corpus):
+        raise CorpusError(
+            f"The model {start} was trained on these very recordings, which leaves nothing to test "
+            "on: go on from another, or leave --from out."
+        )
+    shape = ("architecture", "hidden", "age_head", "dropout", "input_dropout", "age_dropout")
+    network = first.card["network"]
+    parts = network.get("parts", ())
+    return experiment.but(
+        representation="+".join(tables(first, corpus, jobs)),
+        start=partial(continued, model=name, sha256=first.card["sha256"][WEIGHTS]),
+        learning_rate=FURTHER,
+        networks=1 if parts else network["networks"],
+        parts=parts,
+        **{key: network[key] for key in shape},
+    )
+
+
+def trained_on(predictor: Predictor, corpus: Corpus) -> bool:
+    """Whether a model's card names the very audio of a corpus among what it was trained on."""
+    known = [one["fingerprint"] for one in predictor.card["data"].get("corpora", [])]
+    return corpus.fingerprint() in known
+
+
+def lines(card: dict[str, Any]) -> list[str]:
+    """The numbers of a card for people: each with its interval, and the constant beside it."""
+    measured = card["evaluation"]
+    return score_lines(measured["metrics"], measured["constant"])
+
+
+def score_lines(metrics: dict[str, dict[str, float]], constant: dict[str, float]) -> list[str]:
+    """Metrics for people, a line each."""
+    found = [f"  {'':18} {'model':>8}  {'95 % interval':17} {'constant':>8}"]
+    for metric, scored in metrics.items():
+        interval = f"[{scored['low']:.3f}, {scored['high']:.3f}]"
+        found.append(f"  {metric:18} {scored['value']:8.3f}  {interval:17} {constant[metric]:8.3f}")
+    return found
