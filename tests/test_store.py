@@ -229,9 +229,17 @@ class TestWriting:
         store.write_bytes(tmp_path / "a", b"x")
         assert os.listdir("/proc/self/fd") == before
 
-    def test_others_may_read_what_was_written(self, tmp_path):
-        store.write_bytes(tmp_path / "a", b"x")
-        assert (tmp_path / "a").stat().st_mode & 0o777 == 0o644
+    @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+    def test_who_may_read_it_is_for_the_users_umask_to_say(self, tmp_path, umask, mode):
+        before = os.umask(umask)
+        try:
+            with store.writing(tmp_path / "a") as aside:
+                assert aside.stat().st_mode & 0o777 == mode
+            with store.lock(tmp_path / "a"):
+                assert (tmp_path / ".a.lock").stat().st_mode & 0o777 == mode
+        finally:
+            os.umask(before)
+        assert (tmp_path / "a").stat().st_mode & 0o777 == mode
 
     @pytest.mark.parametrize("call", ["fsync", "replace"])
     def test_a_full_disk_is_one_sentence_and_leaves_nothing(self, tmp_path, monkeypatch, call):

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import platform
-import tempfile
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -67,20 +67,18 @@ def find(*parts: str) -> Path:
 def writing(file: Path) -> Iterator[Path]:
     """A path beside `file` to write to; it takes the place of `file` when the block ends well.
 
+    Who may read it is for the user's umask to say.
+
     Raises `StoreError` where the disk is full or the folder cannot be written to.
     """
     with _writable(file):
         file.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            suffix=_UNFINISHED, prefix=f".{file.name}-", dir=file.parent
-        )
-        os.close(handle)
-        aside = Path(name)
+        aside = file.with_name(f".{file.name}-{secrets.token_hex(4)}{_UNFINISHED}")
+        aside.touch(exist_ok=False)  # with the mode that the user's umask leaves
         try:
             yield aside
             with open(aside, "rb+") as opened:
                 os.fsync(opened.fileno())
-            aside.chmod(0o644)
             aside.replace(file)
         finally:
             aside.unlink(missing_ok=True)
@@ -260,14 +258,16 @@ def lock(file: Path) -> Iterator[None]:
 
     The lock goes with its process, however that ends.
     """
-    import fcntl
+    from filelock import FileLock
 
+    taken = FileLock(file.with_name(f".{file.name}.lock"))
     with _writable(file):
         file.parent.mkdir(parents=True, exist_ok=True)
-        opened = open(file.with_name(f".{file.name}.lock"), "w")  # noqa: SIM115
-    with opened:
-        fcntl.flock(opened, fcntl.LOCK_EX)
+        taken.acquire()
+    try:
         yield
+    finally:
+        taken.release()
 
 
 @cache
