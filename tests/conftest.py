@@ -1,6 +1,7 @@
 """Fixtures that several test modules share."""
 
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,14 @@ def no_lazy_modules() -> Iterator[None]:
     for name, module in list(sys.modules.items()):
         if type(module).__name__ == "DeprecatedModuleRedirect":
             del sys.modules[name]
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Children answer to Ctrl-C, though a script in the background or nohup has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -218,12 +218,7 @@ def test_a_folder_that_cannot_be_written_is_one_clear_sentence(official, tmp_pat
 
 
 def fetch_in_another_process(folder, server):
-    code = (
-        "import signal, sys, persona.corpora as c\n"
-        # Where the tests run in the background, Ctrl-C would be ignored.
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "c.fetch(sys.argv[1], base_url=sys.argv[2])\n"
-    )
+    code = "import sys, persona.corpora as c; c.fetch(sys.argv[1], base_url=sys.argv[2])"
     return subprocess.Popen(
         [sys.executable, "-c", code, str(folder), server.url],
         cwd=REPOSITORY,
@@ -259,6 +254,7 @@ def test_a_killed_fetch_resumes_with_only_what_is_missing(official, folder, serv
     assert held(folder) == all_of(official)
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_leaves_no_broken_file(official, folder, server):
     server.stalled = {"1001_IEO_ANG_HI"}
     process = fetch_in_another_process(folder, server)

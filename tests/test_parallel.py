@@ -140,6 +140,7 @@ INTERRUPTED = """
 """
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_run_leaves_no_worker_behind(tmp_path, end):
     """Interrupted by Ctrl-C, or only its main process ended from outside."""

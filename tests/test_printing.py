@@ -314,6 +314,7 @@ def many(tmp_path) -> list[Path]:
     return found
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize(("form", "lines"), [("csv", 2), ("jsonl", 1), ("table", 0)])
 def test_ctrl_c_keeps_what_was_ready(model, many, form, lines):
     process = start(model, form, "slow", *many)
