@@ -3,6 +3,7 @@
 import dataclasses
 import gzip
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -68,6 +69,19 @@ def test_constants_are_those_of_their_modules(folder):
     constants = bundle(folder)["constants"]
     assert constants["speech"]["WINDOW"] == speech.WINDOW
     assert constants["predictor"]["FAR"] == predictor.FAR
+
+
+def test_every_constant_that_a_module_names_is_exported(folder):
+    """Another is undefined in the browser, where what is compared with it is false and silent."""
+    parts = bundle(folder)["constants"]
+    of = {"audio.js": ("C", "audio"), "speech.js": ("C", "speech"), "page.js": ("limits", "audio")}
+    for file, (called, part) in of.items():
+        named = set(re.findall(rf"\b{called}\.([A-Z_]+)", (folder / file).read_text()))
+        assert named and named <= set(parts[part]), (file, named - set(parts[part]))
+    for part, name in re.findall(
+        r"\b(audio|speech|predictor|campplus)\.([A-Z_]+)", (folder / "predictor.js").read_text()
+    ):
+        assert name in parts[part]
 
 
 def test_the_cut_graph_answers_as_the_whole(folder):

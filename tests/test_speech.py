@@ -71,7 +71,7 @@ def test_a_second_window_enters_without_a_step(all_is_speech):
 def test_digital_silence_around_a_clip_is_not_given_to_the_detector(before, after):
     samples = ups_and_downs(2)
     first, last = speech._between_silence(np.pad(samples, (before, after)))
-    kept = speech._QUIET
+    kept = speech.QUIET
     assert (first, last) == (max(0, before - kept), before + len(samples) + min(after, kept))
     assert kept % 160 == kept % 512 == 0  # so that frames of what is spoken stay where they were
 

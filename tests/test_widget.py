@@ -1,20 +1,21 @@
-"""The app: what arrives from the browser, what the button does, what stands on the page."""
+"""The app: what arrives from the browser, and what the browser is answered."""
 
-import base64
-import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from audio_samples import encode, sine
-from test_html import ODD, Elements, prediction
+from made_prediction import ODD, prediction
 
 from persona import audio
-from persona.app import html
-from persona.app.widget import KEPT, App, Intake
+from persona.app import widget
+from persona.app.widget import KEPT, App
 from persona.labels import EMOTIONS
+from persona.model import answers
+from persona.model.prediction import POINTS
 
-CARD = {"limits": ["It is <small>."], "uses": {"refused": ["Hiring & firing."]}}
+CARD = {"limits": ["It is <small>."], "uses": {"refused": ["Hiring & firing."]}, "data": {}}
 
 
 class Ear:
@@ -35,148 +36,104 @@ def app() -> App:
     return App(Ear())
 
 
-def arrive(app: App, *files: tuple[str, bytes], batch: int = 1, part: int = 50_000) -> None:
-    """Send files as the browser does, in parts."""
+@pytest.fixture
+def sent(app, monkeypatch) -> list[tuple]:
+    """What is sent to the browser."""
+    messages: list[tuple] = []
+    monkeypatch.setattr(app, "send", lambda *message: messages.append(message))
+    return messages
+
+
+def arrive(app: App, *files: tuple[str, bytes], batch: int = 1, part: int = 50_000) -> list[dict]:
+    """Send files as the browser does, in parts; gives the rows of all answers."""
     for index, (name, content) in enumerate(files):
         cuts = range(0, max(1, len(content)), part)
         for at in cuts:
-            message = {"batch": batch, "index": index, "files": len(files), "name": name,
-                       "last": at == cuts[-1]}  # fmt: skip
-            app.intake._take(None, message, [memoryview(content[at : at + part])])
+            message = {"key": f"{batch}-{index}", "name": name, "last": at == cuts[-1]}
+            app._take(None, message, [memoryview(content[at : at + part])])
+    return [answer["row"] for answer in app.answers]
 
 
-class TestIntake:
-    def test_parts_of_several_files_are_put_together(self, app):
-        long = bytes(range(256)) * 1_000
-        arrive(app, ("a", long), ("b", b"short"))
-        assert app.intake.batch == [("a", long), ("b", b"short")]
-
-    def test_there_is_nothing_until_all_has_arrived(self, app):
-        app.intake._take(
-            None,
-            {"batch": 1, "index": 0, "files": 2, "name": "a", "last": True},
-            [memoryview(b"whole")],
-        )
-        assert app.intake.batch == []
-
-    def test_choosing_again_replaces_what_was_chosen(self, app):
-        arrive(app, ("a", b"first"))
-        arrive(app, ("b", b"second"), batch=2)
-        assert app.intake.batch == [("b", b"second")]
-
-    def test_choosing_again_on_the_way_drops_what_had_come(self, app):
-        app.intake._take(
-            None,
-            {"batch": 1, "index": 0, "files": 1, "name": "a", "last": False},
-            [memoryview(b"half")],
-        )
-        arrive(app, ("b", b"second"), batch=2)
-        assert app.intake.batch == [("b", b"second")]
-
-    def test_a_second_choice_wins_over_what_still_comes_of_the_first(self, app):
-        message = {"batch": 1, "index": 0, "files": 1, "name": "a"}
-        app.intake._take(None, {**message, "last": False}, [memoryview(b"half")])
-        arrive(app, ("b", b"second"), batch=2)
-        app.intake._take(None, {**message, "last": True}, [memoryview(b"other half")])
-        assert app.intake.batch == [("b", b"second")]
-
-    def test_a_choice_of_which_nothing_is_sent_leaves_nothing_armed(self, app):
-        """Every file was over the limit."""
-        arrive(app, ("a", b"first"))
-        app.intake._take(None, {"batch": 2, "files": 0}, [])
-        assert app.intake.batch == []
-        assert app.button.disabled
-
-    def test_an_example_is_sent_to_the_browser_to_be_chosen_there(self, app, monkeypatch):
-        sent = []
-        monkeypatch.setattr(app.intake, "send", lambda *message: sent.append(message))
-        (name, *_) = app.intake.examples
-        app.intake._take(None, {"example": name}, [])
-        assert sent[0][0] == {"example": name}
-        assert sent[0][1][0][:4] == b"fLaC"
-
-    def test_no_other_file_is_sent(self, app, monkeypatch):
-        monkeypatch.setattr(app.intake, "send", lambda *_: pytest.fail("sent"))
-        app.intake._take(None, {"example": "../README.md"}, [])
-
-    def test_the_chooser_takes_what_is_read(self, app):
-        assert {".m4a", ".webm", ".amr"} <= set(app.intake.accept.split(","))
-
-    def test_an_empty_file_is_a_file(self, app):
-        arrive(app, ("a", b""))
-        assert app.intake.batch == [("a", b"")]
-
-    def test_the_browser_is_told_the_limit_of_the_environment(self, monkeypatch):
-        monkeypatch.setenv("PERSONA_MAX_MB", "3")
-        assert Intake().limit == 3e6
+def test_each_file_has_its_answer_and_the_key_of_its_recording(app):
+    first, second = arrive(app, ("a.wav", encode(sine())), ("b.wav", encode(sine())))
+    assert (first["file"], second["file"]) == ("a.wav", "b.wav")
+    assert first["emotion"]["happy"] == 0.6 and first["gender"]["male"] == 0.7
+    assert first["age"] == 41
+    assert [answer["key"] for answer in app.answers] == ["1-0", "1-1"]
 
 
-class TestTheButton:
-    def test_is_off_until_there_is_audio_and_after_it_was_heard(self, app):
-        assert app.button.disabled
-        arrive(app, ("a.wav", encode(sine())))
-        assert not app.button.disabled
-        app.button.click()
-        assert app.button.disabled
+def test_nothing_is_answered_until_all_of_a_file_has_arrived(app):
+    content = encode(sine())
+    app._take(None, {"key": "1-0", "name": "a", "last": False}, [memoryview(content[:999])])
+    assert app.answers == []
+    app._take(None, {"key": "1-0", "name": "a", "last": True}, [memoryview(content[999:])])
+    assert app.answers[0]["row"]["seconds"] == 2
 
-    def test_shows_three_answers_for_each_file_newest_first(self, app):
-        arrive(app, ("a.wav", encode(sine())), ("b.wav", encode(sine())))
-        app.button.click()
-        page = Elements(app.results.value)
-        assert [e["aria-label"] for tag, e in page.elements if tag == "section"] == [
-            "b.wav",
-            "a.wav",
-        ]
-        assert page.texts.count("happy 60%") == 2
-        assert page.texts.count("male 70%") == 2
-        assert page.texts.count("41 years") == 2
-        assert app.status.value == ""
 
-    def test_names_no_emotion_less_probable_than_was_asked(self):
-        for at_least, shown in ((0.5, "happy 60%"), (0.7, "not named")):
-            app = App(Ear(), at_least=at_least)
-            arrive(app, ("a.wav", encode(sine())))
-            app.button.click()
-            assert shown in Elements(app.results.value).texts
+def test_parts_of_two_recordings_on_their_way_at_once_are_kept_apart(app):
+    """As two windows of a browser send them."""
+    content = encode(sine())
+    for key in ("1-0", "2-0"):
+        app._take(None, {"key": key, "name": key, "last": False}, [memoryview(content[:999])])
+    for key in ("1-0", "2-0"):
+        app._take(None, {"key": key, "name": key, "last": True}, [memoryview(content[999:])])
+    assert ["error" in answer["row"] for answer in app.answers] == [False, False]
 
-    def test_works_again_after_an_error(self, app):
-        arrive(app, ("bad.wav", b"no audio"))
-        app.button.click()
-        arrive(app, ("good.wav", encode(sine())), batch=2)
-        app.button.click()
-        tags = [tag for tag, _ in Elements(app.results.value).elements]
-        assert tags.count("section") == 1
-        assert app.results.value.index("good.wav") < app.results.value.index("bad.wav")
 
-    def test_one_bad_file_among_good_ones_stops_nothing(self, app):
-        arrive(app, ("a.wav", encode(sine())), ("b.wav", b""), ("c.wav", encode(sine())))
-        app.button.click()
-        assert app.results.value.count("<section") == 2
-        assert "is empty (0 bytes)" in app.results.value
+def test_the_waveform_is_as_high_as_the_recording_and_no_longer_than_is_drawn(app):
+    arrive(app, ("a.wav", encode(sine())), ("long.wav", encode(sine(20.0))))
+    for answer in app.answers:
+        envelope = np.array(answer["envelope"])
+        assert len(envelope) <= POINTS and envelope.min() == -0.25 and envelope.max() == 0.5
 
-    def test_shows_what_it_is_doing(self, app):
-        shown = []
-        app.status.observe(lambda change: shown.append(change["new"]), "value")
-        arrive(app, (ODD, encode(sine())))
-        app.button.click()
-        assert "<progress max='1' value='0.500'" in shown[-2]
-        assert "&lt;img" in shown[-2] and "<img" not in shown[-2]
 
-    def test_a_fault_of_ours_is_one_sentence_too(self, app, monkeypatch):
-        monkeypatch.setattr(Ear, "predict", lambda *_, **__: 1 / 0)
-        arrive(app, ("a.wav", encode(sine())))
-        app.button.click()
-        (said,) = [t for t in Elements(app.results.value).texts]
-        assert said.startswith("a.wav could not be predicted because of a fault in the program")
-        assert app.status.value == ""
+def test_an_example_is_sent_to_the_browser_to_be_chosen_there(app, sent):
+    (name, *_) = app.examples
+    app._take(None, {"example": name}, [])
+    assert sent[0][0] == {"example": name}
+    assert sent[0][1][0][:4] == b"fLaC"
 
-    def test_keeps_the_newest_results_only(self, app):
-        for batch in range(KEPT + 5):
-            arrive(app, (f"{batch}.wav", b""), batch=batch + 1)
-            app.button.click()
-        assert app.results.value.count("persona-error") == KEPT
-        assert f"{KEPT + 4}.wav" in app.results.value
-        assert "&quot;4.wav" not in app.results.value
+
+def test_no_other_file_is_sent(app, sent):
+    app._take(None, {"example": "../README.md"}, [])
+    assert not sent
+
+
+def test_the_browser_is_told_how_far_it_is(app, sent):
+    arrive(app, ("a.wav", encode(sine())))
+    assert sent == [({"key": "1-0", "share": 0.5},)]
+
+
+def test_the_browser_is_told_what_is_read_and_what_the_model_is(app, monkeypatch):
+    monkeypatch.setenv("PERSONA_MAX_MB", "3")
+    assert App(Ear()).limit == 3e6
+    assert {".m4a", ".webm", ".amr"} <= set(app.accept.split(","))
+    assert app.card["limits"] == CARD["limits"] and app.card["uses"] == CARD["uses"]
+    assert app.columns == list(answers.COLUMNS)
+
+
+def test_names_no_emotion_less_probable_than_was_asked():
+    for at_least, named in ((0.5, True), (0.7, False)):
+        (row,) = arrive(App(Ear(), at_least=at_least), ("a.wav", encode(sine())))
+        assert (row["emotion"] is not None) == named and row["trust"] == 0.6
+
+
+def test_one_bad_file_among_good_ones_stops_nothing(app):
+    rows = arrive(app, ("a.wav", encode(sine())), ("b.wav", b""), ("c.wav", encode(sine())))
+    assert ["error" in row for row in rows] == [False, True, False]
+    assert "is empty (0 bytes)" in rows[1]["error"]
+
+
+def test_a_fault_of_ours_is_one_sentence_too(app, monkeypatch):
+    monkeypatch.setattr(Ear, "predict", lambda *_, **__: 1 / 0)
+    (row,) = arrive(app, ("a.wav", encode(sine())))
+    assert row["error"].startswith("a.wav could not be predicted because of a fault in the program")
+
+
+def test_keeps_the_newest_answers_only(app):
+    for batch in range(KEPT + 5):
+        rows = arrive(app, (f"{batch}.wav", b""), batch=batch)
+    assert [row["file"] for row in rows] == [f"{batch}.wav" for batch in range(5, KEPT + 5)]
 
 
 @pytest.mark.parametrize(
@@ -191,38 +148,29 @@ class TestTheButton:
     ],
 )
 def test_each_refusal_is_one_sentence_in_the_widget(app, content, words):
-    arrive(app, (ODD, content))
-    app.button.click()
-    page = Elements(app.results.value)
-    assert page.elements == [("p", {"class": "persona-error", "role": "alert"})]
-    sentence = "".join(page.texts)
-    assert words in sentence
-    assert sentence.startswith('"' + ODD + '"')
-    assert sentence.endswith(".") and "\n" not in sentence
+    (row,) = arrive(app, (ODD, content))
+    assert words in row["error"]
+    assert row["error"].startswith('"' + ODD + '"')
+    assert row["error"].endswith(".") and "\n" not in row["error"]
 
 
 def test_a_file_over_the_limit_is_one_sentence_even_if_the_browser_let_it_pass(app, monkeypatch):
     monkeypatch.setenv("PERSONA_MAX_MB", "0.01")
-    arrive(app, ("large.wav", encode(sine())))
-    app.button.click()
-    assert "over the limit of 0.01 MB" in app.results.value
+    (row,) = arrive(app, ("large.wav", encode(sine())))
+    assert "over the limit of 0.01 MB" in row["error"]
 
 
-def test_a_name_is_shown_and_never_interpreted(app):
-    arrive(app, (ODD, encode(sine())))
-    app.button.click()
-    page = Elements(app.results.value)
-    assert ODD in page.texts
-    assert {tag for tag, _ in page.elements} & {"img", "script"} == set()
+def test_the_front_end_is_one_module(app):
+    """A notebook takes it from memory, where nothing lies beside it."""
+    text = widget.module()
+    assert not re.search(r"(?m)^import ", text) and text.count("export ") == 1
+    names = re.findall(r"(?m)^(?:async )?(?:function|const|class) (\w+)", text)
+    assert len(names) == len(set(names)) > 30
 
 
-def test_what_it_is_not_for_stands_on_the_page_before_and_after(app):
-    texts = [part.value for part in app.children if hasattr(part, "value")]
-    assert any(html.NOT_FOR in text for text in texts)
-    arrive(app, ("a.wav", encode(sine())))
-    app.button.click()
-    page = Elements(app.about.value)
-    assert "It is <small>." in page.texts and "Hiring & firing." in page.texts
+def test_the_page_and_the_widget_load_nothing_from_elsewhere():
+    for file in (Path(widget.__file__).parent / "static").rglob("*.*"):
+        assert not re.search("https?://(?!www.w3.org)", file.read_text()), file
 
 
 def test_the_page_that_serves_it_is_called_persona():
@@ -231,24 +179,3 @@ def test_the_page_that_serves_it_is_called_persona():
     notebook = Path(__file__).resolve().parents[1] / "notebooks" / "15_app.ipynb"
     page, _ = HTMLExporter(template_name="lab").from_filename(str(notebook))
     assert "<title>PERSONA</title>" in page
-
-
-class TestWhatIsSaved:
-    def saved(self, app: App) -> dict[str, str]:
-        page = Elements(app.saved.value)
-        return {
-            e["download"]: base64.b64decode(e["href"].partition(",")[2]).decode()
-            for tag, e in page.elements if tag == "a"
-        }  # fmt: skip
-
-    def test_is_every_result_on_the_page_as_csv_and_as_json(self, app):
-        arrive(app, ("a.wav", encode(sine())), ("=b.wav", b""))
-        app.button.click()
-        files = self.saved(app)
-        first, second = json.loads(files["persona.json"])
-        assert first["file"] == "a.wav" and first["age"] == 41
-        assert second["file"] == "=b.wav" and "is empty" in second["error"]
-        assert files["persona.csv"].splitlines()[2].startswith("'=b.wav,")
-
-    def test_is_nothing_before_there_is_a_result(self, app):
-        assert app.saved.value == ""

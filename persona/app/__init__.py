@@ -1,1 +1,1 @@
-"""What uses a trained model: predictor, model folder, command, widget, HTML; and its release."""
+"""A trained model for people: the widget, the page that listens, the server."""

@@ -1,7 +1,8 @@
 """The page that listens, as a folder for any static host: the same graphs, run by the browser.
 
-`static/listen` holds the page's modules, which do what stands between the graphs; every constant
-they use is written here from the module that owns it.
+`static/listen` holds the page's own modules, which do what stands between the graphs; every
+constant they use is written here from the module that owns it. `static` holds what the widget has
+too.
 """
 
 import gzip
@@ -12,13 +13,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from persona import audio
-from persona.app import html
-from persona.audio import downmix, speech
+from persona.audio import downmix, quality, reader, speech
 from persona.errors import ModelError, StoreError
 from persona.keeping import store
 from persona.labels import GENDERS
-from persona.model import answers, predictor
+from persona.model import answers, prediction, predictor
 from persona.model import card as cards
 from persona.representations import campplus
 
@@ -26,6 +25,7 @@ MAX_BYTES = 50_000_000
 """Largest file that the page takes: a browser decodes all of it at once."""
 
 _STATIC = Path(__file__).resolve().parent / "static"
+_SHARED = ("app.css", "app.js", "csv.js", "intake.js", "view.js")
 _RUNTIME = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
 _HALVED = 100_000  # numbers of a weight from which on it is stored in half precision
 
@@ -59,13 +59,13 @@ def write(folder: Path, runtime: Path, model: str | None = None) -> int:
     numbers = constants()
     shipped = store.shipped()
     contents = {
-        "silero": shipped.joinpath(*numbers["speech"]["FILE"]).read_bytes(),
+        "silero": shipped.joinpath(*speech.FILE).read_bytes(),
         "campplus": _cut((shipped / "models/campplus/campplus.onnx").read_bytes(), layers),
         "heads": _halved(loaded.heads),
         "runtime": wasm.read_bytes(),
     }
     shutil.copytree(_STATIC / "listen", folder, dirs_exist_ok=True)
-    for name in ("intake.js", "app.css"):
+    for name in _SHARED:
         shutil.copy(_STATIC / name, folder)
     shutil.copy(module, folder / "ort.mjs")
     shutil.copytree(shipped / "examples", folder / "examples", dirs_exist_ok=True)
@@ -93,22 +93,27 @@ def _parts(folder: Path) -> Iterator[str]:
 
 
 def constants() -> dict[str, dict[str, Any]]:
-    """Numbers and sentences of the modules that the page mirrors, by module and name."""
+    """Numbers and words that the page's modules share with Python's, by module and name."""
     return {
-        "audio": {**_constants(audio), "SILENCE": downmix.SILENCE, "MAX_BYTES": MAX_BYTES},
-        "speech": _constants(speech),
-        "campplus": _constants(campplus),
-        "predictor": _constants(predictor),
-        "html": _constants(html),
+        "audio": {
+            **_of(reader, "EXTENSIONS", "LOUDEST", "RATE", "SHORT", "SHORTEST"),
+            "MAX_BYTES": MAX_BYTES,
+            "POINTS": prediction.POINTS,
+            "SILENCE": downmix.SILENCE,
+        },
+        "speech": {
+            **_of(speech, "CALL", "CONTEXT", "GAP", "LEAD", "LITTLE", "LOUD", "OFF", "PAD"),
+            **_of(speech, "QUIET", "RANGE", "REACH", "RUMBLE", "SHORTEST", "STEADY", "STRETCH"),
+            **_of(speech, "SURE", "WINDOW"),
+            **_of(quality, "FRAME", "SILENT", "STEP"),
+        },
+        "campplus": _of(campplus, "LEVEL"),
+        "predictor": _of(predictor, "FAR"),
     }
 
 
-def _constants(module: ModuleType) -> dict[str, Any]:
-    return {
-        name.lstrip("_"): value
-        for name, value in vars(module).items()
-        if name.isupper() and isinstance(value, int | float | str | tuple)
-    }
+def _of(module: ModuleType, *names: str) -> dict[str, Any]:
+    return {name: getattr(module, name) for name in names}
 
 
 def _layers(card: dict[str, Any]) -> list[str]:

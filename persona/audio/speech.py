@@ -25,26 +25,26 @@ LITTLE = 1.0  # seconds of speech below which a note is made
 STRETCH = 120  # longest stretch in seconds that is searched at once: so memory stays flat
 
 _DETECTOR = "silero-vad 6.2.3"
-_FILE = ("models", "silero", "silero_vad_16k_sequence.onnx")
+FILE = ("models", "silero", "silero_vad_16k_sequence.onnx")
 _SHA256 = "9ccdacc4719d8aa7e45a77536bfabec45a03ba1f2fad5e241ab4060b24238a85"
 
 # Samples before a frame that Silero's network also sees, and frames in one call of it.
-_CONTEXT, _CALL = 64, 512
-_LEAD = 8  # frames of silence before the first: else the network misses speech at the very start
-_LOUD = -10.0  # dBFS to which the loudest quarter of a second is brought for the network
-_RUMBLE = 161  # samples: what swings slower than this (100 Hz) is no voice, and misleads it
+CONTEXT, CALL = 64, 512
+LEAD = 8  # frames of silence before the first: else the network misses speech at the very start
+LOUD = -10.0  # dBFS to which the loudest quarter of a second is brought for the network
+RUMBLE = 161  # samples: what swings slower than this (100 Hz) is no voice, and misleads it
 # A run of frames above is speech if what exceeds the first of a pair sums to the second.
-_OFF = 0.35
-_SURE = (0.5, 2.0), (0.35, 1.0)  # four certain frames; where that finds nothing, a few likely ones
+OFF = 0.35
+SURE = (0.5, 2.0), (0.35, 1.0)  # four certain frames; where that finds nothing, a few likely ones
 
 # Frames of 10 ms are the unit of these numbers.
-_REACH = 15  # a segment's ends are sought up to this far from what the network found
-_RANGE = 30.0  # dB below a segment's loud frames (their 95th percentile) in which speech lies
-_STEADY = 2.0  # dB between quiet and loud frames of a segment: less is a hum
-_GAP = 40  # a shorter pause is kept
-_SHORTEST = 10  # less is no speech
-_PAD = 10  # kept on either side of a segment
-_QUIET = 2560  # samples: digital silence that is kept, whole steps of both grids
+REACH = 15  # a segment's ends are sought up to this far from what the network found
+RANGE = 30.0  # dB below a segment's loud frames (their 95th percentile) in which speech lies
+STEADY = 2.0  # dB between quiet and loud frames of a segment: less is a hum
+GAP = 40  # a shorter pause is kept
+SHORTEST = 10  # less is no speech
+PAD = 10  # kept on either side of a segment
+QUIET = 2560  # samples: digital silence that is kept, whole steps of both grids
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ def _stretches(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
 
 
 def _between_silence(samples: np.ndarray) -> tuple[int, int]:
-    """First sample and end of a recording less the digital silence around it, but for `_QUIET`.
+    """First sample and end of a recording less the digital silence around it, but for `QUIET`.
 
     The detector remembers what it heard, so that silence before speech would shift where it begins.
     """
@@ -208,41 +208,41 @@ def _between_silence(samples: np.ndarray) -> tuple[int, int]:
     if not len(changes):
         return 0, len(samples)
     first, last = int(changes[0]) + 1, int(changes[-1]) + 1
-    return max(0, first - _QUIET), min(len(samples), last + _QUIET)
+    return max(0, first - QUIET), min(len(samples), last + QUIET)
 
 
 def _segments(clean: np.ndarray, level: np.ndarray) -> np.ndarray:
     """Shape (k, 2): first sample and end of each segment of speech; `level` is that of `clean`."""
     nothing = np.empty((0, 2), np.int64)
-    if len(level) < _SHORTEST:
+    if len(level) < SHORTEST:
         return nothing
     loudest = np.median(_sliding(level, min(25, len(level))), axis=1).max()
     if loudest < SILENT:
         return nothing
-    probability = _probabilities(clean * np.float32(10 ** ((_LOUD - loudest) / 20)))
-    found = next((f for sure in _SURE if len(f := _spoken(probability, *sure))), nothing)
-    found = (found * (STEP / FRAME) + [-_REACH, _REACH]).round().astype(int)
+    probability = _probabilities(clean * np.float32(10 ** ((LOUD - loudest) / 20)))
+    found = next((f for sure in SURE if len(f := _spoken(probability, *sure))), nothing)
+    found = (found * (STEP / FRAME) + [-REACH, REACH]).round().astype(int)
     active = np.zeros(len(level), bool)
     # A click of under 20 ms is not how loud a frame is.
     steady = np.median(_sliding(np.pad(level, 2, mode="edge"), 5), axis=1)
     for start, end in _joined(found.clip(0, len(level)), 1):
         quiet, loud = np.percentile(steady[start:end], [5, 95])
-        active[start:end] = (steady[start:end] > loud - _RANGE) & (loud - quiet > _STEADY)
-    runs = _joined(_runs(active), _GAP)
-    runs = runs[runs[:, 1] - runs[:, 0] >= _SHORTEST] + [-_PAD, _PAD]
+        active[start:end] = (steady[start:end] > loud - RANGE) & (loud - quiet > STEADY)
+    runs = _joined(_runs(active), GAP)
+    runs = runs[runs[:, 1] - runs[:, 0] >= SHORTEST] + [-PAD, PAD]
     return np.where(runs >= len(level), len(clean), runs * FRAME).clip(0)
 
 
 def _without_rumble(samples: np.ndarray) -> np.ndarray:
     """Samples less their moving average: an offset, also one that jumps, and wind are gone."""
-    half = _RUMBLE // 2
+    half = RUMBLE // 2
     total = np.cumsum(np.pad(samples, (half + 1, half), mode="edge"), dtype=np.float64)
-    return samples - ((total[_RUMBLE:] - total[:-_RUMBLE]) / _RUMBLE).astype(np.float32)
+    return samples - ((total[RUMBLE:] - total[:-RUMBLE]) / RUMBLE).astype(np.float32)
 
 
 def _spoken(probability: np.ndarray, on: float, sure: float) -> np.ndarray:
     """Shape (k, 2): first and end of each run of the detector's frames that is speech."""
-    runs = _runs(probability > _OFF)
+    runs = _runs(probability > OFF)
     above = np.concatenate(([0], np.cumsum(np.maximum(probability - on, 0))))
     return runs[above[runs[:, 1]] - above[runs[:, 0]] >= sure]
 
@@ -250,22 +250,22 @@ def _spoken(probability: np.ndarray, on: float, sure: float) -> np.ndarray:
 def _probabilities(samples: np.ndarray) -> np.ndarray:
     """Silero's probability of speech in each 512 samples, the last padded with zeros."""
     network = _network()
-    count = -(-len(samples) // STEP) + _LEAD
-    lead = _CONTEXT + _LEAD * STEP
-    padded = np.pad(samples, (lead, _CONTEXT + count * STEP - lead - len(samples)))
-    frames = _sliding(padded, _CONTEXT + STEP)[::STEP]
+    count = -(-len(samples) // STEP) + LEAD
+    lead = CONTEXT + LEAD * STEP
+    padded = np.pad(samples, (lead, CONTEXT + count * STEP - lead - len(samples)))
+    frames = _sliding(padded, CONTEXT + STEP)[::STEP]
     hidden = cell = np.zeros((1, 1, 128), np.float32)
     found = []
-    for start in range(0, count, _CALL):
-        inputs = {"input": frames[start : start + _CALL], "h": hidden, "c": cell}
+    for start in range(0, count, CALL):
+        inputs = {"input": frames[start : start + CALL], "h": hidden, "c": cell}
         probability, hidden, cell = network.run(None, inputs)
         found.append(probability)
-    return np.concatenate(found)[_LEAD:]
+    return np.concatenate(found)[LEAD:]
 
 
 @cache
 def _network() -> Any:
-    file = store.shipped().joinpath(*_FILE)
+    file = store.shipped().joinpath(*FILE)
     content = file.read_bytes() if file.is_file() else b""
     if hashlib.sha256(content).hexdigest() != _SHA256:
         raise WeightsError(

@@ -9,6 +9,9 @@ import numpy as np
 from persona.audio.quality import Quality
 from persona.labels import EMOTIONS, GENDERS
 
+POINTS = 400
+"""Of a waveform that is drawn."""
+
 
 @dataclass(frozen=True)
 class RecordingQuality(Quality):
@@ -92,6 +95,13 @@ class Prediction:
             for a, b in self.speech
         ]
         return [(float(a), float(b), window) for a, b, window in cut if b > a]
+
+    def outline(self) -> np.ndarray:
+        """The envelope at `POINTS` points at most, shape (p, 2)."""
+        points = self.envelope
+        edges = np.linspace(0, len(points), min(POINTS, len(points)), endpoint=False).astype(int)
+        low, high = np.minimum.reduceat(points, edges), np.maximum.reduceat(points, edges)
+        return np.stack([low[:, 0], high[:, 1]], axis=1)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, strings, lists and dicts, for JSON; all but the envelope."""

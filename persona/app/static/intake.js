@@ -1,7 +1,5 @@
-// Takes audio in, from files or the microphone, plays it, and sends it to Python in parts, so that
-// no limit on the size of one message stands in the way. Nothing is sent anywhere else.
+// Takes audio in, from files, the microphone or examples, and plays it.
 
-const PART = 4_000_000; // bytes per message; Jupyter's servers take 10 MB
 const LONGEST = 60; // seconds of one recording
 
 export function element(tag, attributes = {}, ...children) {
@@ -9,22 +7,6 @@ export function element(tag, attributes = {}, ...children) {
   for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
   made.append(...children); // strings become text, never markup
   return made;
-}
-
-// `wanted` says whether this choice is still the latest: a newer one wins, whatever is on its way.
-async function send(model, files, batch, wanted) {
-  const message = (content, parts) => model.send({ batch, ...content }, undefined, parts);
-  if (!files.length) message({ files: 0 }, []); // what was chosen before is not armed any more
-  for (const [index, file] of files.entries()) {
-    let at = 0;
-    do {
-      const part = await file.slice(at, at + PART).arrayBuffer();
-      if (!wanted()) return;
-      at += PART;
-      const last = at >= file.size;
-      message({ index, files: files.length, name: file.name, last }, [part]);
-    } while (at < file.size);
-  }
 }
 
 // Moves a line over the pictures of the recording that is played.
@@ -100,11 +82,13 @@ function whyNot(error) {
   return "The microphone gave nothing that can be read: try again, or choose a file.";
 }
 
-function render({ model, el }) {
+// Fills `el`; gives what ends it. `taken` is called with the files of every choice, those within
+// `limit` bytes, and with the choice's number; `example` gives the bytes of one of `examples`.
+export function intake(el, { accept, limit, examples, example, taken }) {
   const chooser = element("input", {
     type: "file",
     multiple: "",
-    accept: model.get("accept"),
+    accept,
     id: `persona-files-${Math.random().toString(36).slice(2)}`,
   });
   const label = element("label", { for: chooser.id }, "Choose audio files");
@@ -115,8 +99,7 @@ function render({ model, el }) {
   let stop = null;
   let latest = 0;
 
-  const take = async (files) => {
-    const limit = model.get("limit");
+  const take = (files) => {
     const large = files.filter((file) => file.size > limit);
     const fitting = files.filter((file) => file.size <= limit);
     const megabytes = (bytes) => Number((bytes / 1e6).toPrecision(3));
@@ -135,13 +118,13 @@ function render({ model, el }) {
           element("span", { class: "persona-name" }, file.name),
           follow(element("audio", player), `${batch}-${index}`));
       }));
-    await send(model, fitting, batch, () => batch === latest);
+    taken(fitting, batch);
   };
 
-  chooser.addEventListener("change", async () => {
+  chooser.addEventListener("change", () => {
     const files = [...chooser.files];
     chooser.value = ""; // so that the same file can be chosen again
-    if (files.length) await take(files);
+    if (files.length) take(files);
   });
 
   button.addEventListener("click", async () => {
@@ -154,7 +137,7 @@ function render({ model, el }) {
           button.classList.add("persona-on");
         },
         (seconds) => (said.textContent = `Recording, ${seconds} of at most ${LONGEST} s`));
-      await take([file]);
+      take([file]);
     } catch (error) {
       said.textContent = whyNot(error);
     } finally {
@@ -164,12 +147,11 @@ function render({ model, el }) {
     }
   });
 
-  const examples = model.get("examples").map((name) => {
-    const example = element("button", { type: "button", class: "persona-example" }, name);
-    example.addEventListener("click", () => model.send({ example: name }));
-    return example;
+  const offered = examples.map((name) => {
+    const offer = element("button", { type: "button", class: "persona-example" }, name);
+    offer.addEventListener("click", async () => take([new File([await example(name)], name)]));
+    return offer;
   });
-  model.on("msg:custom", (content, [bytes]) => take([new File([bytes], content.example)]));
 
   for (const kind of ["dragenter", "dragover", "dragleave", "drop"])
     el.addEventListener(kind, (event) => {
@@ -178,16 +160,15 @@ function render({ model, el }) {
       if (kind === "drop" && event.dataTransfer.files.length) take([...event.dataTransfer.files]);
     });
 
-  el.classList.add("persona");
   el.append(
     element("div", { class: "persona-intake", role: "group", "aria-label": "Audio" },
       element("div", { class: "persona-choose" }, chooser, label,
         element("span", { class: "persona-faint" }, "or drop them here")),
       element("div", { class: "persona-choose" },
         button, element("span", { class: "persona-faint" }, "from the microphone")),
-      ...(examples.length
+      ...(offered.length
         ? [element("div", { class: "persona-choose" },
-            element("span", { class: "persona-faint" }, "or try"), ...examples)]
+            element("span", { class: "persona-faint" }, "or try"), ...offered)]
         : [])),
     said, players);
   return () => {
@@ -195,5 +176,3 @@ function render({ model, el }) {
     urls.forEach((url) => URL.revokeObjectURL(url));
   };
 }
-
-export default { render };

@@ -1,11 +1,11 @@
-// Any audio that the browser decodes -> mono at 16 kHz: persona/audio.py without its own decoder,
+// Any audio that the browser decodes -> mono at 16 kHz: persona/audio without its own decoder,
 // and without a note of the sampling rate, which a browser does not tell.
 
 export class AudioError extends Error {} // one sentence, meant for a person
 
 const printable = (name) => name.replace(/[\p{C}]/gu, "?");
 
-// `file` is a File; C are the constants of persona/audio.py.
+// `file` is a File; C are the constants of persona/app/page.py's "audio".
 export async function read(file, C) {
   const name = `"${printable(file.name)}"`;
   const fail = (problem) => new AudioError(`${name} ${problem}.`);
@@ -30,7 +30,7 @@ export async function read(file, C) {
   if (seconds < C.SHORT) notes.push(`only ${seconds.toFixed(1)} s long: expect little`);
   const peak = Math.max(-lowest, highest);
   if (peak > C.LOUDEST) notes.push(`peaks at ${Number(peak.toPrecision(3))} times full scale`);
-  return { samples, notes, name, envelope: envelope(samples, C.RATE / C.ENVELOPE) };
+  return { samples, notes, name, envelope: envelope(samples, C.POINTS) };
 }
 
 // The average of the channels, or the strongest where they cancel each other. Python looks at
@@ -52,10 +52,11 @@ function downmixed(decoded) {
   };
 }
 
-// Lowest and highest of every `size` samples.
-function envelope(samples, size) {
+// Lowest and highest of each of so many parts at the most.
+function envelope(samples, most) {
+  const size = Math.ceil(samples.length / most);
   return Array.from({ length: Math.ceil(samples.length / size) }, (_, i) => {
     const part = samples.subarray(i * size, (i + 1) * size);
-    return [Math.min(...part), Math.max(...part)];
+    return [Math.min, Math.max].map((of) => part.reduce((a, b) => of(a, b)));
   });
 }

@@ -1,44 +1,12 @@
-// The page that listens: takes audio as the widget does (intake.js), answers it in a worker beside
-// the page, and shows the answers. Nothing is sent anywhere.
+// The page that listens: the app whose answers come from a worker beside the page. Nothing is sent
+// anywhere.
 
+import { app } from "./app.js";
 import { read } from "./audio.js";
-import { csv } from "./csv.js";
-import intake, { element } from "./intake.js";
-import { about, measured, result, sentence } from "./view.js";
+import { element } from "./intake.js";
 
 const here = (name) => new URL(name, import.meta.url);
 const megabytes = (bytes) => Math.round(bytes / 1e6);
-
-// What intake.js sends to Python from a notebook is kept here: the files that were chosen last.
-class Chosen {
-  files = [];
-
-  constructor(traits, changed) {
-    Object.assign(this, { traits, changed, arriving: [] });
-  }
-
-  get(name) {
-    return this.traits[name];
-  }
-
-  on(_, example) {
-    this.example = example;
-  }
-
-  async send(part, _, buffers) {
-    if (part.example) {
-      const answer = await fetch(here(`examples/${part.example}`));
-      this.example(part, [await answer.arrayBuffer()]);
-      return;
-    }
-    if (part.batch !== this.batch) Object.assign(this, { batch: part.batch, arriving: [] });
-    if (part.index === this.arriving.length) this.arriving.push({ name: part.name, parts: [] });
-    if (part.files) this.arriving.at(-1).parts.push(...buffers);
-    const whole = !part.files || (part.last && this.arriving.length === part.files);
-    this.files = whole ? this.arriving.map(({ name, parts }) => new File(parts, name)) : [];
-    this.changed();
-  }
-}
 
 // Answers audio, one at a time, by the worker that it starts on the first call.
 class Answering {
@@ -67,11 +35,6 @@ class Answering {
   }
 }
 
-function saved(kind, type, text) {
-  const href = URL.createObjectURL(new Blob([text], { type }));
-  return element("a", { download: `persona.${kind}`, href }, `Save as ${kind.toUpperCase()}`);
-}
-
 // Has offline.js, beside this document, keep what the page is made of. It is a convenience:
 // where a host or a browser refuses it, the page goes on without.
 async function keep(parts) {
@@ -87,83 +50,64 @@ async function keep(parts) {
   }
 }
 
+// What the test of this page measured.
+function measured({ clips, exact, decoded, first_seconds, later_seconds, browser }) {
+  return (
+    `Measured on ${clips} clips: probabilities differ from those of the Python package by at ` +
+    `most ${exact[0].toFixed(3)} and ages by ${exact[1].toFixed(2)} years, or ` +
+    `${decoded[0].toFixed(3)} and ${decoded[1].toFixed(2)} years where the browser changes ` +
+    `the sampling rate or decodes MP3 or M4A. In ${browser}, the first answer took ` +
+    `${first_seconds} s, loading included, and the next ${later_seconds} s.`
+  );
+}
+
 async function mount(at) {
   const json = async (name) => (await fetch(here(name))).json();
   const [bundle, measures] = await Promise.all(["bundle.json", "measured.json"].map(json));
-  const { html, audio: limits } = bundle.constants;
-  const answering = new Answering(bundle);
-  const rows = [];
-
-  const taking = element("div");
-  const button = element("button", { type: "button", class: "persona-press", disabled: "" },
-    "Make predictions");
+  const limits = bundle.constants.audio;
   const size = Object.values(bundle.files).reduce((sum, { bytes }) => sum + bytes, 0);
-  const hint = element("span", { class: "persona-faint" },
-    `The first press loads ${megabytes(size)} MB, which the browser keeps.`);
-  const status = element("p", { role: "status", "aria-live": "polite", class: "persona-status" });
-  const bar = element("progress", { max: "1", value: "0", "aria-label": "Progress", hidden: "" });
-  const downloads = element("p", { class: "persona-downloads" });
-  const results = element("div");
+  const answering = new Answering(bundle);
+  const answers = [];
 
-  const chosen = new Chosen(
-    { accept: limits.EXTENSIONS.join(","), limit: limits.MAX_BYTES, examples: bundle.examples },
-    () => (button.disabled = !chosen.files.length));
-
-  const progress = (name, which) => ({ loading, total, share }) => {
-    const text =
-      total && loading < total
-        ? `Loading the model, ${megabytes(loading)} of ${megabytes(total)} MB, once`
-        : total ? "Starting the model" : `Predicting ${name} (${which})`;
-    if (status.textContent !== text) status.textContent = text;
-    bar.value = total ? loading / total : share;
+  const progress = (say) => ({ loading, total, share }) => {
+    if (!total) say(share);
+    else if (loading === total) say(1, "Starting the model");
+    else
+      say(loading / total,
+        `Loading the model, ${megabytes(loading)} of ${megabytes(total)} MB, once`);
   };
-
-  const answer = async (file, which, key) => {
-    try {
-      const { envelope, ...audio } = await read(file, limits);
-      const predicted = await answering.predict(audio, progress(file.name, which));
-      rows.push({ file: file.name, ...predicted });
-      results.prepend(result(file.name, predicted, envelope, key, html));
-      return sentence(file.name, predicted);
-    } catch (error) {
-      const text =
-        error.message ||
-        `${file.name} could not be predicted because of a fault in the program: please report ` +
-          "it, with what the browser's console says.";
-      rows.push({ file: file.name, error: text });
-      results.prepend(element("p", { class: "persona-error", role: "alert" }, text));
-      return "";
-    }
+  const predicted = async (file, say) => {
+    const { envelope, ...audio } = await read(file, limits);
+    const row = { file: file.name, ...(await answering.predict(audio, progress(say))) };
+    keep(bundle.parts); // its graphs are kept by now
+    return { row, envelope };
   };
-
-  button.addEventListener("click", async () => {
-    const { files, batch } = chosen;
-    button.disabled = true;
-    bar.hidden = false;
-    const pressed = performance.now();
-    const said = [];
-    for (const [i, file] of files.entries())
-      said.push(await answer(file, `${i + 1} of ${files.length}`, `${batch}-${i}`));
-    bar.hidden = hint.hidden = true;
-    const seconds = ((performance.now() - pressed) / 1000).toFixed(1);
-    status.replaceChildren(
-      element("span", { class: "persona-heard" }, said.join(" ")),
-      ` Done in ${seconds} s on this device; nothing was sent.`);
-    downloads.replaceChildren(
-      saved("csv", "text/csv", csv(rows, bundle.columns)),
-      saved("json", "application/json", JSON.stringify(rows, null, 1)));
-    if (rows.some((row) => !row.error)) keep(bundle.parts); // its graphs are kept by now
+  const failed = (file, error) =>
+    error.message ||
+    `${file.name} could not be predicted because of a fault in the program: please report it, ` +
+      "with what the browser's console says.";
+  const { show } = app(at, {
+    sources: {
+      accept: limits.EXTENSIONS.join(","),
+      limit: limits.MAX_BYTES,
+      examples: bundle.examples,
+      example: async (name) => (await fetch(here(`examples/${name}`))).arrayBuffer(),
+    },
+    card: bundle.card,
+    columns: bundle.columns,
+    hint: `The first press loads ${megabytes(size)} MB, which the browser keeps.`,
+    where: "on this device; nothing was sent",
+    async answer(file, key, say) {
+      const one = await predicted(file, say).catch((error) => ({
+        row: { file: file.name, error: failed(file, error) },
+      }));
+      answers.push({ ...one, key });
+      show(answers);
+      return one;
+    },
   });
-
-  at.replaceChildren(
-    taking,
-    element("p", { class: "persona-act" }, button, hint),
-    status, bar, downloads, results,
-    element("p", { class: "persona-not-for" }, html.NOT_FOR),
-    about(bundle.card.limits, bundle.card.uses.refused),
-    element("p", { class: "persona-faint" }, measured(measures)));
-  intake.render({ model: chosen, el: taking });
-  at.classList.add("persona", "persona-ready");
+  at.append(element("p", { class: "persona-faint" }, measured(measures)));
+  at.classList.add("persona-ready");
 }
 
 await mount(document.getElementById("persona-listen"));

@@ -1,4 +1,4 @@
-// Samples in, emotion, gender and age out: persona/app/predictor.py over the same graphs.
+// Samples in, emotion, gender and age out: persona/model/predictor.py over the same graphs.
 
 import { AudioError } from "./audio.js";
 import { listen, noSpeech } from "./speech.js";

@@ -1,5 +1,5 @@
 // Where in a recording somebody speaks, and the windows of speech that the network hears:
-// persona/speech.py, function for function. Its constants come as `C`, its network as `detect`.
+// persona/audio/speech.py, function for function. Its constants come as `C`, its network as `detect`.
 
 import { AudioError } from "./audio.js";
 

@@ -1,0 +1,90 @@
+// What the page and the widget share: audio in, the button, and the answers, newest first.
+
+import { csv } from "./csv.js";
+import { element, intake } from "./intake.js";
+import { NOT_FOR, about, result, sentence } from "./view.js";
+
+// Fills `el` and gives `show`, which is told every answer there is, and `close`.
+//
+// An answer is a `row` (a file with its prediction, as persona/model/prediction.py gives it, or
+// with its error), the `envelope` of its waveform, and the `key` of the recording that is played.
+//
+// `sources` are those of `intake`; `columns` those of the CSV; `hint` stands beside the button until
+// the first press, `where` behind each. `answer(file, key, say)` gives an answer once it is shown;
+// on its way it says a share from 0 to 1, with a text where it does not yet listen.
+export function app(el, { sources, card, columns, hint, where, answer }) {
+  const taking = element("div");
+  const button = element("button", { type: "button", class: "persona-press", disabled: "" },
+    "Make predictions");
+  const first = element("span", { class: "persona-faint" }, hint);
+  const status = element("p", { role: "status", "aria-live": "polite", class: "persona-status" });
+  const bar = element("progress", { max: "1", value: "0", "aria-label": "Progress", hidden: "" });
+  const downloads = element("p", { class: "persona-downloads" });
+  const results = element("div");
+  const shown = new Set();
+  let chosen = [];
+  let pressed = Promise.resolve();
+
+  const press = async () => {
+    const files = chosen;
+    const began = performance.now();
+    const said = [];
+    chosen = [];
+    bar.hidden = false;
+    for (const [i, [file, key]] of files.entries()) {
+      const listening = `Predicting ${file.name} (${i + 1} of ${files.length})`;
+      const { row } = await answer(file, key, (share, text = listening) => {
+        if (status.textContent !== text) status.textContent = text;
+        bar.value = share;
+      });
+      if (!row.error) said.push(sentence(row));
+    }
+    bar.hidden = first.hidden = true;
+    const seconds = ((performance.now() - began) / 1000).toFixed(1);
+    status.replaceChildren(
+      element("span", { class: "persona-heard" }, said.join(" ")),
+      ` Done in ${seconds} s ${where}.`);
+  };
+
+  button.addEventListener("click", () => {
+    button.disabled = true;
+    pressed = pressed.then(press); // what is chosen meanwhile comes after
+  });
+  el.classList.add("persona");
+  el.replaceChildren(
+    taking,
+    element("p", { class: "persona-act" }, button, first),
+    status, bar, downloads, results,
+    element("p", { class: "persona-not-for" }, NOT_FOR),
+    about(card.limits, card.uses.refused));
+  const taken = (files, batch) => {
+    chosen = files.map((file, i) => [file, `${batch}-${i}`]);
+    button.disabled = !files.length;
+  };
+  return {
+    close: intake(taking, { ...sources, taken }),
+    show(answers) {
+      for (const one of answers) if (!shown.has(one.key)) results.prepend(drawn(one));
+      for (const { key } of answers) shown.add(key);
+      while (results.childElementCount > answers.length) results.lastChild.remove();
+      const rows = answers.map(({ row }) => row);
+      const files = [
+        saved("csv", "text/csv", csv(rows, columns)),
+        saved("json", "application/json", `${JSON.stringify(rows, null, 1)}\n`),
+      ];
+      for (const { href } of downloads.children) URL.revokeObjectURL(href);
+      downloads.replaceChildren(...(rows.length ? files : []));
+    },
+  };
+}
+
+function drawn({ row, envelope, key }) {
+  return row.error
+    ? element("p", { class: "persona-error", role: "alert" }, row.error)
+    : result(row, envelope, key);
+}
+
+function saved(kind, type, text) {
+  const href = URL.createObjectURL(new Blob([text], { type }));
+  return element("a", { download: `persona.${kind}`, href }, `Save as ${kind.toUpperCase()}`);
+}

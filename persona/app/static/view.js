@@ -1,0 +1,195 @@
+// A prediction as elements of a document: sharp at any size, in the colours of the page's theme.
+// What the model was not trained to answer is null, and has no place.
+
+import { element } from "./intake.js";
+
+export const NOT_FOR =
+  "It was trained on acted speech. Do not use it to decide about people, to tell what someone " +
+  "feels, or to check who or how old someone is.";
+
+const SVG = "http://www.w3.org/2000/svg";
+const OLDEST = 100; // end of the scale that ages are drawn on, in years
+const percent = (share) => `${Math.round(100 * share)}%`;
+const faint = (text) => element("p", { class: "persona-faint" }, text);
+
+const duration = (seconds) => {
+  const whole = Math.round(seconds);
+  return whole >= 60 ? `${Math.floor(whole / 60)} min ${whole % 60} s` : `${seconds.toFixed(1)} s`;
+};
+
+// The likeliest class and its probability, "happy 73%".
+function highest(shares) {
+  const [name, share] = Object.entries(shares).reduce((a, b) => (b[1] > a[1] ? b : a));
+  return `${name} ${percent(share)}`;
+}
+
+// What is answered, in words, by task. An emotion that is less probable than was asked is null too,
+// but has its trust.
+const words = ({ emotion, trust, gender, age }) => ({
+  ...(trust !== null && { emotion: emotion ? highest(emotion) : "not named" }),
+  ...(gender && { gender: highest(gender) }),
+  ...(age !== null && { age: `${age.toFixed()} years` }),
+});
+
+export const sentence = (row) => `${row.file}: ${Object.values(words(row)).join(", ")}.`;
+
+// `key` names the recording that is played, so that its position can be shown.
+export function result(row, envelope, key) {
+  const title = (task) => task[0].toUpperCase() + task.slice(1);
+  const answers = Object.entries(words(row)).map(([task, text]) =>
+    element("div", {},
+      element("dt", {}, title(task)), element("dd", { class: `persona-${task}` }, text)));
+  return element("section", { "aria-label": row.file, "data-audio": key },
+    element("h3", {}, row.file),
+    faint(`${duration(row.seconds)}, ${duration(row.speech_seconds)} of speech`),
+    ...row.notes.map(faint),
+    element("dl", { class: "persona-answers" }, ...answers),
+    quality(row),
+    element("div", { class: "persona-timed" },
+      waveform(row, envelope), element("i", { class: "persona-at" })),
+    timeAxis(row.seconds, false),
+    ...(row.emotion ? bars("Emotion", row.emotion) : []),
+    ...(row.gender ? bars("Gender", row.gender) : []),
+    ...(row.age === null ? [] : age(row)),
+    ...(row.timeline.length > 1 ? timeline(row) : []));
+}
+
+// What the model's card says it cannot do and is not for, folded.
+export function about(limits, refused) {
+  const list = (title, lines) => [
+    element("h4", {}, title), element("ul", {}, ...lines.map((line) => element("li", {}, line)))];
+  return element("details", {},
+    element("summary", {}, "What this model can and cannot do"),
+    ...list("Limits", limits), ...list("Not for", refused));
+}
+
+function svg(box, height, label, ...shapes) {
+  const made = document.createElementNS(SVG, "svg");
+  const attributes = { viewBox: box, height, preserveAspectRatio: "none", role: "img" };
+  for (const [name, value] of Object.entries({ ...attributes, "aria-label": label }))
+    made.setAttribute(name, value);
+  made.append(...shapes);
+  return made;
+}
+
+function shape(tag, attributes) {
+  const made = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  return made;
+}
+
+const rectangle = (x, y, width, height, fill, opacity = 1) =>
+  shape("rect", { x, y, width, height, fill: `var(--${fill})`, opacity });
+
+function quality({ quality }) {
+  const words = [
+    `level ${quality.level.toFixed()} dB`,
+    `${quality.snr.toFixed()} dB above the noise`,
+    `up to ${(quality.bandwidth / 1000).toFixed(1)} kHz`,
+    `farther from the training voices than ${quality.distance_percentile.toFixed()} % of unseen ` +
+      "speakers",
+  ];
+  if (quality.clipped > 0.001) words.push(`${(100 * quality.clipped).toFixed(1)}% clipped`);
+  return element("p", { class: "persona-quality" }, `Recording: ${words.join("; ")}.`);
+}
+
+function bars(what, shares) {
+  const rows = Object.entries(shares).map(([name, share]) => {
+    const bar = element("span");
+    bar.style.width = `${100 * share}%`;
+    return element("tr", {},
+      element("th", { scope: "row" }, name),
+      element("td", {}, element("div", { class: "persona-bar" }, bar)),
+      element("td", { class: "persona-share" }, percent(share)));
+  });
+  return [
+    element("h4", {}, what),
+    element("table", { class: "persona-bars", "aria-label": `${what}, probabilities` }, ...rows),
+  ];
+}
+
+function age({ age, age_low, age_high }) {
+  const [years, low, high] = [age, age_low, age_high].map((x) => x.toFixed());
+  const scale = [];
+  for (let year = 0; year <= OLDEST; year += 20) scale.push(element("span", {}, `${year}`));
+  return [
+    element("h4", {}, "Age"),
+    svg(`0 0 ${OLDEST} 10`, 26, `Age ${years} years, ${low} to ${high}`,
+      rectangle(0, 4, OLDEST, 2, "track"),
+      rectangle(age_low, 2, Math.min(age_high, OLDEST) - age_low, 6, "accent", 0.35),
+      rectangle(Math.min(age, OLDEST) - 0.3, 0, 0.6, 10, "accent")),
+    element("div", { class: "persona-scale", "aria-hidden": "true" }, ...scale),
+    element("p", { class: "persona-interval" },
+      `${years} years; some 8 of 10 unseen actors' ages lie within an interval made like this ` +
+        `one, ${low} to ${high}.`),
+  ];
+}
+
+// Lowest and highest sample over time, at the height of the loudest; shaded where speech is.
+function waveform({ seconds, speech }, envelope) {
+  const loudest = Math.max(...envelope.map(([low, high]) => Math.max(-low, high)), 1e-6);
+  const last = Math.max(1, envelope.length - 1);
+  const edge = (side) => envelope.map((y, i) => `${(1000 * i) / last},${-y[side] / loudest}`);
+  const points = [...edge(1), ...edge(0).reverse()].join(" ");
+  return svg("0 -1 1000 2", 72, "Waveform, shaded where somebody speaks",
+    ...speech.map(([a, b]) => span(a, b, seconds, -1, 2, "accent", 0.18)),
+    shape("polygon", { points, fill: "var(--accent)" }));
+}
+
+const span = (a, b, seconds, top, height, fill, opacity) =>
+  rectangle((1000 * a) / seconds, top, (1000 * (b - a)) / seconds, height, fill, opacity);
+
+// All speech, cut where a window ends, with the window that answers for it.
+function spans({ timeline, speech }) {
+  return timeline.flatMap((window, i) => {
+    const since = timeline[i - 1]?.end ?? window.start;
+    return speech
+      .map(([a, b]) => [Math.max(a, since), Math.min(b, window.end), window])
+      .filter(([a, b]) => b > a);
+  });
+}
+
+// A row for each emotion, for gender and for age, coloured where somebody speaks.
+function timeline(predicted) {
+  const { timeline: windows, seconds } = predicted;
+  const parts = spans(predicted);
+  const shades = (name, of) =>
+    strip(name, `${name} over time, at most ${percent(Math.max(...windows.map(of)))}`,
+      parts.map(([a, b, window]) => span(a, b, seconds, 0, 10, "accent", of(window))));
+  const ages = () => {
+    const years = windows.map((window) => window.age);
+    const [young, old] = [Math.min(...years), Math.max(...years)];
+    const [low, high] = [young.toFixed(), old.toFixed()];
+    const height = (year) => 8 * (1 - (year - young) / Math.max(old - young, 1e-6));
+    return strip(`age ${low}-${high}`, `age over time, ${low} to ${high} years`,
+      parts.map(([a, b, { age }]) => span(a, b, seconds, height(age), 2, "ink", 1)));
+  };
+  const { emotion, gender, age } = windows[0];
+  const strips = [
+    ...Object.keys(emotion ?? {}).map((name) => shades(name, (w) => w.emotion[name])),
+    ...(gender ? [shades("female", (w) => w.gender.female)] : []),
+    ...(age === null ? [] : [ages()]),
+  ];
+  return [
+    element("h4", {}, "Over time"),
+    faint("The stronger the colour, the more probable; empty where nobody speaks. Age is drawn " +
+      "from its lowest to its highest value."),
+    element("div", { class: "persona-timed persona-beside" },
+      element("table", { class: "persona-bars", "aria-label": "Over time" }, ...strips),
+      element("i", { class: "persona-at" })),
+    timeAxis(seconds, true),
+  ];
+}
+
+function strip(name, label, drawn) {
+  return element("tr", {},
+    element("th", { scope: "row" }, name),
+    element("td", { class: "persona-time" },
+      svg("0 0 1000 10", 16, label, rectangle(0, 0, 1000, 10, "track"), ...drawn)));
+}
+
+function timeAxis(seconds, beside) {
+  const own = beside ? " persona-time-axis" : "";
+  return element("div", { class: `persona-scale${own}`, "aria-hidden": "true" },
+    ...["0 s", duration(seconds / 2), duration(seconds)].map((at) => element("span", {}, at)));
+}

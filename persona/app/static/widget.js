@@ -1,0 +1,64 @@
+// The widget: the app whose answers come from Python. Recordings go there in parts, so that no
+// limit on the size of one message stands in the way, and nowhere else.
+
+import { app } from "./app.js";
+
+const PART = 4_000_000; // bytes per message; Jupyter's servers take 10 MB
+
+// What `look` finds, looked for now and at every event of that name.
+function found(model, event, look) {
+  return new Promise((resolve) => {
+    const hear = (...heard) => {
+      const it = look(...heard);
+      if (!it) return;
+      model.off(event, hear);
+      resolve(it);
+    };
+    model.on(event, hear);
+  });
+}
+
+async function send(model, file, key) {
+  let at = 0;
+  do {
+    const part = await file.slice(at, at + PART).arrayBuffer();
+    at += PART;
+    model.send({ key, name: file.name, last: at >= file.size }, undefined, [part]);
+  } while (at < file.size);
+}
+
+function render({ model, el }) {
+  const example = (name) => {
+    model.send({ example: name });
+    return found(model, "msg:custom", (content, buffers) => content.example === name && buffers[0]);
+  };
+  const answer = async (file, key, say) => {
+    const hear = (content) => content.key === key && say(content.share);
+    const answered = found(model, "change:answers", () =>
+      model.get("answers").find((one) => one.key === key));
+    model.on("msg:custom", hear);
+    say(0);
+    await send(model, file, key);
+    await answered;
+    model.off("msg:custom", hear);
+    return answered;
+  };
+  const [accept, limit, examples] = ["accept", "limit", "examples"].map((name) => model.get(name));
+  const { show, close } = app(el, {
+    sources: { accept, limit, examples, example },
+    card: model.get("card"),
+    columns: model.get("columns"),
+    hint: "",
+    where: "by the kernel of this page",
+    answer,
+  });
+  const changed = () => show(model.get("answers"));
+  changed();
+  model.on("change:answers", changed);
+  return () => {
+    model.off("change:answers", changed);
+    close();
+  };
+}
+
+export default { render };

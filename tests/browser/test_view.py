@@ -1,0 +1,135 @@
+"""A prediction drawn by the browser: in words too, only where somebody speaks, and of any model."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made_prediction import ODD, prediction
+
+pytest.importorskip("playwright.sync_api")
+from playwright.sync_api import Browser, Page
+
+from persona.app import widget
+from persona.model.prediction import Prediction
+
+# What a model answers that was not trained on a task.
+WITHOUT = {
+    "emotion": {"emotion": None, "trust": None},
+    "gender": {"gender": None},
+    "age": {"age": None, "age_low": None, "age_high": None},
+}
+
+
+@pytest.fixture(scope="module")
+def page(chromium: Browser) -> Iterator[Page]:
+    opened = chromium.new_context(viewport={"width": 800, "height": 1200}).new_page()
+    opened.set_content("<!doctype html><body class='persona'>")
+    module = widget.module() + "\nObject.assign(window, { result, about, sentence, csv });"
+    opened.add_script_tag(content=module, type="module")
+    opened.add_style_tag(content=str(widget.App._css))
+    opened.wait_for_function("() => window.result")
+    yield opened
+    opened.context.close()
+
+
+def draw(page: Page, predicted: Prediction, name: str = "a.wav", key: str = "1-0") -> str:
+    """The text of what is drawn."""
+    row = {"file": name, **predicted.to_dict()}
+    page.evaluate(
+        "(given) => document.body.replaceChildren(result(...given))",
+        [row, predicted.outline().tolist(), key],
+    )
+    return page.locator("body").inner_text()
+
+
+def drawn(page: Page, selector: str, *attributes: str) -> list[tuple[str | None, ...]]:
+    every = page.locator(selector).all()
+    return [tuple(one.get_attribute(name) for name in attributes) for one in every]
+
+
+def said(page: Page, predicted: Prediction) -> str:
+    return page.evaluate("(row) => sentence(row)", {"file": "a.wav", **predicted.to_dict()})
+
+
+def test_every_picture_has_words(page):
+    text = draw(page, prediction(60.0, ("averaged 2 channels",)))
+    labels = drawn(page, "svg", "role", "aria-label")
+    assert all(role == "img" and label for role, label in labels)
+    assert "averaged 2 channels" in text and "NaN" not in page.content()
+    assert said(page, prediction()) == "a.wav: happy 60%, male 70%, 41 years."
+
+
+def test_a_name_is_shown_and_never_interpreted(page):
+    draw(page, prediction(), ODD, '1"-0')
+    assert page.locator("h3").inner_text() == ODD
+    assert page.locator("img, script:not([type=module])").count() == 0
+    assert drawn(page, "section", "aria-label", "data-audio") == [(ODD, '1"-0')]
+
+
+def test_what_a_card_says_is_shown_and_never_interpreted(page):
+    page.evaluate("document.body.replaceChildren(about(['It is <small>.'], ['Hiring & firing.']))")
+    assert page.locator("li").all_text_contents() == ["It is <small>.", "Hiring & firing."]
+
+
+def test_bars_are_as_long_as_they_say(page):
+    draw(page, prediction())
+    widths = [style for (style,) in drawn(page, ".persona-bar span", "style")]
+    assert widths == [f"width: {p}%;" for p in (10, 0, 20, 60, 0, 10, 30, 70)]
+
+
+def test_the_age_is_drawn_with_its_interval(page):
+    draw(page, prediction())
+    assert drawn(page, "svg[aria-label^='Age ']", "aria-label") == [("Age 41 years, 24 to 58",)]
+    assert drawn(page, "rect[opacity='0.35']", "x", "width") == [("24", "34")]
+
+
+def test_the_quality_stands_beside_the_answer(page):
+    draw(page, prediction())
+    words = page.locator(".persona-quality").inner_text()
+    assert "25 dB above the noise" in words and "up to 3.4 kHz" in words
+    assert "than 97 % of unseen speakers" in words and "1.0% clipped" in words
+
+
+def test_an_emotion_that_is_not_named_has_neither_name_nor_bars(page):
+    note = "no emotion has a probability of 70 % or more"
+    text = draw(page, prediction(notes=(note,), emotion=None))
+    assert "not named" in text and note in text
+    assert "happy" not in text and "male 70%" in text
+
+
+@pytest.mark.parametrize("task", WITHOUT)
+def test_a_task_that_the_model_was_not_trained_on_has_no_place(page, task):
+    predicted = prediction(60.0, **WITHOUT[task])
+    predicted = replace(predicted, timeline=replace(predicted.timeline, **{task: None}))
+    draw(page, predicted)
+    shown = {name for name in WITHOUT if page.locator(f".persona-{name}").count()}
+    assert shown == set(WITHOUT) - {task}
+    headings = page.locator("h4").all_text_contents()
+    assert {heading.lower() for heading in headings} == shown | {"over time"}
+    strips = page.locator(".persona-beside th").all_text_contents()
+    own = {"emotion": "happy", "gender": "female", "age": "age 41-51"}
+    assert {name for name in own if own[name] in strips} == shown
+    assert "NaN" not in page.content()
+    assert len(said(page, predicted).split(",")) == 2
+
+
+def test_one_window_has_no_timeline_and_two_have(page):
+    assert "Over time" not in draw(page, prediction())
+    draw(page, prediction(60.0))
+    assert page.get_by_label("happy over time, at most 60%").count() == 1
+
+
+def test_the_timeline_is_coloured_where_somebody_speaks_and_nowhere_else(page):
+    draw(page, prediction(60.0))
+    happy = drawn(page, "[aria-label^='happy'] rect[opacity='0.6']", "x", "width")
+    assert happy == [("0", "250"), ("750", "250")]
+
+
+@pytest.mark.parametrize("seconds", [0.5, 2.0, 60.0])
+def test_the_waveform_is_as_high_as_the_recording(page, seconds):
+    draw(page, prediction(seconds))
+    ((wave,),) = drawn(page, "polygon", "points")
+    points = np.array([[float(x) for x in point.split(",")] for point in str(wave).split(" ")])
+    assert points[:, 1].min() == -1 and points[:, 1].max() == 0.5
+    assert points[:, 0].min() == 0 and points[:, 0].max() == 1000
