@@ -8,6 +8,7 @@ from crema_d_samples import SHARED, needs_emodb, save_wav
 
 from persona import cli, corpora
 from persona.corpora import layouts
+from persona.corpora.layouts.files import Named
 from persona.errors import CorpusError, PersonaError
 
 TREES = {
@@ -115,7 +116,33 @@ def grow(folder, tree):
 
 
 def test_every_layout_has_a_tree():
-    assert set(TREES) == set(layouts.LAYOUTS)
+    with pytest.raises(PersonaError) as refused:
+        layouts.named("")
+    assert str(refused.value).endswith(f"choose from {', '.join(sorted(TREES))}.")
+
+
+def test_a_new_layout_is_one_row(tmp_path, monkeypatch):
+    row = Named("1_f_sad.wav", r"(?P<who>\d)_(?P<sex>[fm])_(?P<how>\w+)",
+                {"speaker": "who", "gender": "sex", "emotion": "how"})  # fmt: skip
+    monkeypatch.setitem(layouts.LAYOUTS, "toy", row)
+    grow(tmp_path, {"1_f_joy.wav": "", "a/2_m_sad.wav": "", "a/odd.wav": ""})
+    layouts.write("toy", tmp_path, tmp_path / "my.csv")
+    lines = (tmp_path / "my.csv").read_text().splitlines()[1:]
+    assert lines == ["1_f_joy.wav,1,happy,female,", "a/2_m_sad.wav,2,sad,male,"]
+
+
+def test_a_new_layout_that_takes_code_is_one_file(tmp_path, monkeypatch):
+    (tmp_path / "my_toy.py").write_text(
+        "from persona.corpora.layouts.files import Coded, audio\n"
+        "def clips(folder):\n"
+        "    for i, file in enumerate(audio(folder)):\n"
+        "        yield {'file': file, 'speaker': i, 'age': 30 + i}\n"
+        "LAYOUT = Coded('a.wav', clips)\n"
+    )
+    monkeypatch.setattr(layouts, "__path__", [*layouts.__path__, str(tmp_path)])
+    grow(tmp_path, {"a.wav": "", "b.wav": ""})
+    layouts.write("my-toy", tmp_path, tmp_path / "my.csv")
+    assert (tmp_path / "my.csv").read_text().splitlines()[1:] == ["a.wav,0,,,30", "b.wav,1,,,31"]
 
 
 @pytest.mark.parametrize("name", TREES)

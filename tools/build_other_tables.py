@@ -13,7 +13,7 @@ from build_crema_d_table import write
 from persona import audio
 from persona.corpora import EmoDB, Speechocean
 from persona.corpora.base import Published, pcm
-from persona.corpora.layouts.emodb import EMOTIONS, SPEAKERS
+from persona.corpora.layouts.published import EMODB_AGES, EMODB_EMOTIONS, EMODB_GENDERS
 from persona.errors import CorpusError
 from persona.keeping import store
 from persona.labels import GENDERS
@@ -43,8 +43,8 @@ def labels(clip: str) -> dict[str, object]:
     Raises `CorpusError` for a name that is not EmoDB's.
     """
     try:
-        speaker, emotion = int(clip[:2]), EMOTIONS[clip[5]]
-        gender, age = SPEAKERS[speaker]
+        speaker, emotion = int(clip[:2]), EMODB_EMOTIONS[clip[5]]
+        gender, age = EMODB_GENDERS[clip[:2]], EMODB_AGES[clip[:2]]
     except (KeyError, ValueError, IndexError) as error:
         raise CorpusError(
             f"{clip} is not named like a clip of EmoDB (e.g. 03a01Fa): remove it."

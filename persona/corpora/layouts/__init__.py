@@ -1,8 +1,5 @@
-"""Published corpora as their folders lie: one file for each, one line here.
-
-A layout is a module with `HOLDS`, a path in such a folder, and `clips(folder)`, which yields a row
-for every labelled clip: `file` (a path), `speaker`, and what is known of `emotion`, `gender`, `age`
-and more. No audio is read.
+"""Published corpora as their folders lie: a row of `published` each, or, where it takes code, a
+file of its own here, whose `LAYOUT` is a `files.Coded`.
 """
 
 import csv
@@ -11,53 +8,52 @@ import os
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
-from persona.corpora.layouts.files import audio
+from persona.corpora.layouts.files import Coded, Listed, Named, audio
+from persona.corpora.layouts.published import LAYOUTS
 from persona.errors import CorpusError, known
 from persona.keeping import store
 
-LAYOUTS = {
-    "common-voice": "persona.corpora.layouts.common_voice",
-    "emodb": "persona.corpora.layouts.emodb",
-    "emovo": "persona.corpora.layouts.emovo",
-    "emozionalmente": "persona.corpora.layouts.emozionalmente",
-    "esd": "persona.corpora.layouts.esd",
-    "msp-podcast": "persona.corpora.layouts.msp_podcast",
-    "nemo": "persona.corpora.layouts.nemo",
-    "ravdess": "persona.corpora.layouts.ravdess",
-    "tess": "persona.corpora.layouts.tess",
-    "timit": "persona.corpora.layouts.timit",
-    "voxceleb": "persona.corpora.layouts.voxceleb",
-}
-"""Module that knows a corpus, by its name."""
+_NO_LAYOUTS = ("files", "published")
 
 COLUMNS = ("file", "speaker", "emotion", "gender", "age")
+
+
+def named(name: str) -> Named | Listed | Coded:
+    """The layout of a corpus; `PersonaError` where none is called so."""
+    modules = {found.name.replace("_", "-"): found.name for found in iter_modules(__path__)}
+    coded = {each: module for each, module in modules.items() if each not in _NO_LAYOUTS}
+    known("layout of a corpus", name, sorted([*LAYOUTS, *coded]))
+    if name in LAYOUTS:
+        return LAYOUTS[name]
+    layout: Coded = import_module(f"{__name__}.{coded[name]}").LAYOUT
+    return layout
 
 
 def write(name: str, folder: Path, out: Path) -> list[str]:
     """Write the table of a published corpus, as `corpora.Table` reads it; say what is in it.
 
-    name : one of `LAYOUTS`. folder : that holds the corpus; audio in any common format.
+    name : as of `named`. folder : that holds the corpus; audio in any common format.
     out : CSV; its files are relative to it.
 
     Raises `CorpusError` where the folder holds no clip of the corpus, or not what names them.
     """
-    known("layout of a corpus", name, LAYOUTS)
-    layout = import_module(LAYOUTS[name])
+    layout = named(name)
     if not folder.is_dir():
-        raise CorpusError(f"There is no folder {folder}: name the one that holds {layout.HOLDS}.")
+        raise CorpusError(f"There is no folder {folder}: name the one that holds {layout.holds}.")
     try:
         rows = list(layout.clips(folder))
     except (KeyError, IndexError, ValueError) as error:
         raise CorpusError(
             f"The labels in {folder} are not laid out as those of {name} ({error!r}): compare them "
-            f"with {layout.HOLDS}, or write the table by hand."
+            f"with {layout.holds}, or write the table by hand."
         ) from error
     here = [row for row in rows if row["file"].is_file()]
     if not here:
         raise CorpusError(
-            f"{folder} holds no clip of {name}: name the folder that holds {layout.HOLDS}."
+            f"{folder} holds no clip of {name}: name the folder that holds {layout.holds}."
         )
     store.write_bytes(out, _csv(here, out.parent.resolve()).encode())
     others = sorted(set(audio(folder)) - {row["file"] for row in here})

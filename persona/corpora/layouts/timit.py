@@ -7,15 +7,14 @@ corpus's own. Tried on made trees only, not on the corpus.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from persona.corpora.layouts.files import audio, gender
+from persona.corpora.layouts.files import Coded, Row, audio, gender
 from persona.errors import CorpusError
 
 HOLDS = "TRAIN/DR1/FCJF0/SA1.WAV and DOC/SPKRINFO.TXT"
 
 
-def clips(folder: Path) -> Iterator[dict[str, Any]]:
+def clips(folder: Path) -> Iterator[Row]:
     """Rows of the corpus in a folder."""
     people = _speakers(folder)
     for file in audio(folder):
@@ -44,3 +43,6 @@ def _age(recorded: str, born: str) -> int | str:
         return int(year) - int(birth_year) - to_come
     except ValueError:
         return ""
+
+
+LAYOUT = Coded(HOLDS, clips)

@@ -13,9 +13,8 @@ Tried on made trees only; values of ages were looked at in the real lists.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from persona.corpora.layouts.files import audio, gender, rows
+from persona.corpora.layouts.files import Coded, Row, audio, gender, rows
 from persona.corpora.table import OLDEST
 from persona.errors import CorpusError
 
@@ -25,7 +24,7 @@ OF_VIDEOS = ("final_dataframe_extended.csv", "age-train.txt", "age-test.txt")
 OF_CLIPS = ("utt2age.train", "utt2age.test")
 
 
-def clips(folder: Path) -> Iterator[dict[str, Any]]:
+def clips(folder: Path) -> Iterator[Row]:
     """Rows of the corpus in a folder."""
     ages, genders = _ages(folder), _genders(folder)
     if not ages and not genders:
@@ -57,3 +56,6 @@ def _genders(folder: Path) -> dict[str, str]:
             for row in rows(file, "\t"):
                 found[row[f"VoxCeleb{version} ID"]] = gender(row["Gender"])
     return found
+
+
+LAYOUT = Coded(HOLDS, clips)
