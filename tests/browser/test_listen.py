@@ -24,8 +24,8 @@ from playwright.sync_api import Browser, Page, expect
 from persona import Predictor, audio
 from persona.app import page as pages
 from persona.audio import RATE, degradations
-from persona.cli import printing
 from persona.keeping import store
+from persona.model import answers
 
 MEASURED = ROOT / "persona" / "app" / "static" / "listen" / "measured.json"
 SHARED = ROOT.parent / "shared"
@@ -282,7 +282,7 @@ def test_csv_is_that_of_the_command(page, tmp_path):
     with page.expect_download() as started:
         page.get_by_text("Save as CSV").click()
     rows = json.loads(json.dumps(rows), parse_int=float)  # JavaScript writes 0.0 as 0
-    assert started.value.path().read_bytes().decode() == printing.csv_text(rows)
+    assert started.value.path().read_bytes().decode() == answers.csv_text(rows)
 
 
 def test_a_first_press_without_a_network_is_one_sentence_and_the_next_press_works(page, recordings):
