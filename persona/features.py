@@ -88,7 +88,7 @@ def read(name: str, corpus: str = "crema-d") -> FeatureTable:
     Raises `FeatureError` where it is missing or damaged, holds what is no embedding, or was made
     by another version of the representation, of the detection of speech or of the corpus.
     """
-    tables = [_read_one(path(part, corpus), part, corpus) for part in name.split("+")]
+    tables = [_read_one(part, corpus) for part in name.split("+")]
     first = tables[0]
     if len(tables) == 1:
         return first
@@ -96,18 +96,12 @@ def read(name: str, corpus: str = "crema-d") -> FeatureTable:
         first.clips,
         np.hstack([table.at(first.clips) for table in tables]),
         {"tables": [table.provenance for table in tables]},
-        checksum(name, corpus),
+        store.fingerprint([table.checksum for table in tables]),
     )
 
 
-def checksum(name: str, corpus: str = "crema-d") -> str:
-    """The checksum that `read` gives, without laying tables side by side; raises as it does."""
-    parts = [_read_one(path(part, corpus), part, corpus).checksum for part in name.split("+")]
-    return parts[0] if len(parts) == 1 else store.fingerprint(parts)
-
-
-@lru_cache(maxsize=8)
-def _read_one(file: Path, name: str, corpus: str) -> FeatureTable:
+def _read_one(name: str, corpus: str) -> FeatureTable:
+    file = path(name, corpus)
     again = f"make it with `persona extract --corpus {corpus}` (there are: {_names(corpus)})."
     if not file.exists():
         raise FeatureError(f"There is no feature table {name!r} of {corpus}: {again}")
@@ -216,7 +210,6 @@ def extract(
         _embed_parts(file.stem, tasks, len(chosen), jobs, backend, scheduler)
         bad = _assemble(file, list(parts), made_by, loaded)
         shutil.rmtree(folder, ignore_errors=True)
-    _read_one.cache_clear()
     return file, bad
 
 

@@ -12,17 +12,14 @@ from typing import Any
 
 import pandas as pd
 
-from persona import evaluation, features, folds, predictions, training
+from persona import corpora, evaluation, folds, predictions, training
 from persona.audio import speech
 from persona.cross_validation import (
     check,
-    checksum,
-    classes,
-    fingerprint,
     given_folds,
-    labelled_clips,
     predict_fold,
 )
+from persona.dataset import Dataset
 from persona.errors import PersonaError, StoreError, known
 from persona.evaluation import Sums
 from persona.experiment import Experiment
@@ -38,17 +35,16 @@ def identity(experiment: Experiment) -> str:
     What is tested besides goes in by its audio, not by its tables, which need not be there to
     read results.
     """
-    trained = [*experiment.corpus.split("+"), *experiment.besides]
-    tables = {
-        corpus: [features.checksum(experiment.representation, corpus), checksum(corpus)]
-        for corpus in trained
-    }
-    tested = {
-        corpus: [fingerprint(corpus), checksum(corpus), speech.provenance()]
+    trained = [*corpora.several(experiment.corpus), *experiment.besides]
+    data = [Dataset(corpus, experiment.representation) for corpus in trained]
+    tables = {one.corpus: [one.embeddings_checksum, one.checksum] for one in data}
+    heard = [
+        Dataset(corpus)
         for name in experiment.tested
-        for corpus in name.split("+")
+        for corpus in corpora.several(name)
         if corpus not in trained
-    }
+    ]
+    tested = {one.corpus: [one.fingerprint, one.checksum, speech.provenance()] for one in heard}
     version = {"training": training.VERSION, "experiment": VERSION}
     decisive: list[Any] = [version, experiment.description(), tables, tested]
     if (numbers := given_folds(experiment)) is not None:
@@ -87,7 +83,7 @@ class Results:
                 f"{corpus or experiment.tests[0]} {condition}".rstrip()
                 + "."
             )
-        return evaluation.from_frame(rows, classes(experiment.corpus))
+        return evaluation.from_frame(rows, Dataset(experiment.corpus).classes)
 
 
 def summed(name: str, experiment: "Experiment", predicted: pd.DataFrame) -> pd.DataFrame:
@@ -97,7 +93,7 @@ def summed(name: str, experiment: "Experiment", predicted: pd.DataFrame) -> pd.D
     """
     parts = []
     for corpus in experiment.tests:
-        clips = labelled_clips(experiment, corpus)
+        clips = Dataset(corpus).relabelled(experiment.relabel)
         rows = predicted[predicted["corpus"] == corpus]
         for condition, some in _by_condition(clips):
             counts = evaluation.sums(rows[rows["clip"].isin(some["clip"])], some)

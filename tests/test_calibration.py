@@ -263,9 +263,7 @@ class TestARelease:
         self, experiment, tmp_path, monkeypatch, task
     ):
         """No score is made up, as against a class that stands for the missing one."""
-        monkeypatch.setattr(
-            release, "labelled_clips", lambda *_: toys.clips().assign(**{task: None})
-        )
+        monkeypatch.setattr(toys.Toy, "clips", lambda _: toys.clips().assign(**{task: None}))
         monkeypatch.setattr(release, "run", lambda *_, **__: pytest.fail("trained"))
         with pytest.raises(PersonaError, match=f"has no clip whose {task} is known"):
             release.train(experiment, tmp_path / "model")

@@ -48,7 +48,6 @@ def chapter(tmp_path, monkeypatch) -> Path:
     notebook.metadata["language_info"] = {"name": "python"}
     nbformat.write(notebook, tmp_path / "chapter.ipynb")
     yield tmp_path / "chapter.ipynb"
-    toys.forget()
 
 
 def answer(notebook: Path, **parameters) -> dict:

@@ -14,6 +14,7 @@ import toys
 
 from persona import cross_validation, evaluation, features, folds, training
 from persona import run as running
+from persona.dataset import Dataset
 from persona.errors import PersonaError
 from persona.experiment import Experiment
 from persona.folds import Split
@@ -140,7 +141,7 @@ class TestDeclaration:
         [
             ({"representation": "toyy"}, "no feature table 'toyy' of toy"),
             ({"representation": "toy+nothing"}, "no feature table 'nothing' of toy"),
-            ({"corpus": "toyy"}, "of toyy"),
+            ({"corpus": "toyy"}, "no corpus 'toyy'"),
             (
                 {"representation": "half", "tested": ["toy-abroad"]},
                 "no feature table 'half' of toy-abroad",
@@ -214,7 +215,6 @@ class TestIdentity:
         changed = identity(BASE)
         assert changed != usual
         monkeypatch.setattr(toys.Toy, "clips", lambda self: toys.clips().assign(age=33.0))
-        toys.forget()
         assert identity(BASE) not in (usual, changed)
 
     def test_the_table_of_what_is_trained_on_besides_is_part_of_it(self):
@@ -228,10 +228,8 @@ class TestIdentity:
         abroad = BASE.but(tested=["toy", "toy-abroad"])
         usual = identity(abroad)
         shutil.rmtree(build / "features" / "toy-abroad")
-        toys.forget()
         assert identity(abroad) == usual
         monkeypatch.setattr(toys.ToyAbroad, "digests", lambda self: {"other": "audio"})
-        toys.forget()
         assert identity(abroad) != usual
 
     def test_what_is_irrelevant_is_not_part_of_it(self, build):
@@ -240,7 +238,6 @@ class TestIdentity:
         file = features.path("toy", "toy")
         table = store.read_table(file)
         store.write_table(file, table.columns, {**table.provenance, "note": "made elsewhere"})
-        toys.forget()
         assert identity(BASE) == identity(BASE.but(label="x"))
 
     def test_the_version_of_the_code_is_part_of_it(self, monkeypatch):
@@ -386,8 +383,8 @@ class TestFunctions:
             return embeddings
 
         once(BASE.but(relabel=spoils), BASE.but(transform=spoils_embeddings))
-        assert cross_validation.load_clips("toy").equals(toys.clips())
-        assert cross_validation.load_embeddings("toy", "toy").any()
+        assert Dataset("toy").clips.equals(toys.clips())
+        assert Dataset("toy", "toy").embeddings.any()
 
     @pytest.mark.parametrize("jobs", [1, 2])
     def test_functions_of_a_notebook_reach_the_workers(self, jobs, request):

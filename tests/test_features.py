@@ -12,6 +12,7 @@ import toys
 
 from persona import corpora, features
 from persona.audio import degradations
+from persona.dataset import Dataset
 from persona.errors import FeatureError, PersonaError
 from persona.keeping import parallel, store
 
@@ -22,7 +23,6 @@ SOME = [f"{i:04d}" for i in range(12)]
 def build(tmp_path, monkeypatch):
     monkeypatch.setenv("PERSONA_BUILD", str(tmp_path / "build"))
     monkeypatch.setattr(features, "PART", 5)
-    toys.forget()
     return tmp_path / "build"
 
 
@@ -277,7 +277,6 @@ def with_columns(file: Path, **columns) -> None:
     """The same table with other columns, written as the store writes it."""
     table = store.read_table(file)
     store.write_table(file, {**table.columns, **columns}, table.provenance)
-    toys.forget()
 
 
 def with_provenance(file: Path, **changes) -> None:
@@ -286,7 +285,6 @@ def with_provenance(file: Path, **changes) -> None:
     made_by = json.loads(metadata[b"persona"]) | changes
     metadata[b"persona"] = json.dumps(made_by).encode()
     parquet.write_table(table.replace_schema_metadata(metadata), file)
-    toys.forget()
 
 
 class TestReading:
@@ -336,7 +334,6 @@ class TestReading:
         broken.append(intact[:at] + bytes([intact[at] ^ 4]) + intact[at + 1 :])
         for content in broken:
             file.write_bytes(content)
-            toys.forget()
             with pytest.raises(FeatureError, match=r"toy\.parquet is no feature table, or is dam"):
                 features.read("toy", "toy")
 
@@ -358,17 +355,14 @@ class TestReading:
     def test_a_table_of_other_audio_than_the_corpus_has_is_refused(self, file, monkeypatch):
         monkeypatch.setattr(corpora, "NAMES", (*corpora.NAMES, "toy"))
         monkeypatch.setattr(toys.Toy, "fingerprint", lambda self: "0" * 64)
-        toys.forget()
         features.read("toy", "toy")
         monkeypatch.setattr(toys.Toy, "fingerprint", lambda self: "1" * 64)
-        toys.forget()
         with pytest.raises(FeatureError, match=r"toy\.parquet was made from other audio than toy"):
             features.read("toy", "toy")
 
     def test_vectors_that_ship_belong_to_the_copies_that_are_made_today(self, monkeypatch):
         features.read("mfcc_delta", "crema-d-degraded")
         monkeypatch.setattr(degradations, "VERSION", degradations.VERSION + 1)
-        toys.forget()
         with pytest.raises(FeatureError, match="was made from other audio than crema-d-degraded"):
             features.read("mfcc_delta", "crema-d-degraded")
 
@@ -385,7 +379,7 @@ class TestReading:
         assert joined.embeddings.shape == (120, 2 * toys.DIMENSION)
         assert np.array_equal(joined.embeddings[:, toys.DIMENSION :], other)
         assert joined.checksum != features.read("other+toy", "toy").checksum
-        assert features.checksum("toy+other", "toy") == joined.checksum
+        assert Dataset("toy", "toy+other").embeddings_checksum == joined.checksum
 
     def test_the_order_of_at_is_that_of_the_names(self, file):
         table = features.read("toy", "toy")

@@ -125,7 +125,6 @@ def test_a_folder_that_cannot_be_written_to_is_one_sentence(call, tmp_path, monk
     monkeypatch.setenv("PERSONA_DATA", str(tmp_path / "build"))
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("PERSONA_BUILD", str(tmp_path / "file"))
-    toys.forget()
     with pytest.raises(StoreError, match=r"file.* cannot be written .*set PERSONA_BUILD to a fol"):
         if call == "extract":
             features.extract(toys.Toy(audio, 2), "toy", name="other", jobs=1)

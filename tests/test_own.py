@@ -7,7 +7,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-import toys
 from made_voices import CLASSES, table
 from toy_model import CLIP
 
@@ -26,9 +25,6 @@ SETTINGS = Settings(epochs=2, patience=0, hidden=(8,), schedule="one-cycle")
 @pytest.fixture(autouse=True)
 def build(tmp_path, monkeypatch):
     monkeypatch.setenv("PERSONA_BUILD", str(tmp_path / "build"))
-    toys.forget()
-    yield
-    toys.forget()
 
 
 def train(path: str, out, settings=SETTINGS, **options) -> Predictor:

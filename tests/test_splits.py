@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 import toys
 
-from persona import corpora, cross_validation, folds
+from persona import corpora, folds
 from persona import run as running
+from persona.dataset import Dataset
 from persona.errors import CorpusError, PersonaError
 from persona.experiment import Experiment
 from persona.folds import GIVEN, LEFT_OUT, TRAINED, WATCHED
@@ -207,7 +208,6 @@ class TestExperiment:
         monkeypatch.setenv("PERSONA_DATA", str(tmp_path / "data"))
         toys.home(tmp_path)
         yield
-        toys.forget()
 
     BASE = Experiment("toy", corpus="toy", seeds=[0], settings=BRIEF)
 
@@ -215,7 +215,7 @@ class TestExperiment:
         given = self.BASE.but(protocol=GIVEN, given=by_thirds)
         run([given], train=True, jobs=1)
         found = running.out_of_fold(given)
-        clips = cross_validation.load_clips("toy")
+        clips = Dataset("toy").clips
         assert int(by_thirds(clips).max()) + 1 == 3 == found["fold"].nunique()
         assert sorted(found["clip"]) == sorted(clips["clip"][by_thirds(clips) >= 0])
 
@@ -241,7 +241,7 @@ class TestExperiment:
         marked = self.BASE.but(relabel=splits.memberships)
         results = run([marked], train=True, jobs=1)
         counts = splits.tested_by(results, marked, "thirds")
-        clips = cross_validation.load_clips("toy")
+        clips = Dataset("toy").clips
         tested = clips[by_thirds(clips) >= 0]
         assert counts.age[..., 0].sum() == len(tested)
         assert counts.age[..., 1].sum() == pytest.approx(tested["age"].sum())

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import soundfile
 
-from persona import corpora, cross_validation, features, representations
+from persona import corpora, representations
 from persona.audio import speech
 from persona.corpora.base import Corpus
 from persona.errors import AudioError, CorpusError
@@ -161,19 +161,7 @@ def write_features(corpus: Corpus, values: np.ndarray | None = None, name: str =
     file = store.made() / "features" / corpus.name / f"{name}.parquet"
     columns = {"clip": table["clip"].to_numpy(), "embedding": values}
     store.write_table(file, columns, provenance(corpus))
-    forget()
     return file
-
-
-def forget() -> None:
-    """Empty what the engine keeps in memory of tables on the disk."""
-    kept = (
-        features._read_one, features._representation, cross_validation.load_clips,
-        cross_validation.load_embeddings, cross_validation.checksum, cross_validation.fingerprint,
-        cross_validation._stacked,
-    )  # fmt: skip
-    for function in kept:
-        function.cache_clear()
 
 
 def home(folder: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from persona import evaluation, representations
-from persona.cross_validation import load_clips
+from persona.dataset import Dataset
 from persona.errors import PersonaError, StoreError
 from persona.folds import PROTOCOLS
 from persona.keeping import store
@@ -126,7 +126,7 @@ def _ours() -> Iterator[tuple[str, ...]]:
         names = [shown(part) for part in cell]
         row = (f"ours, {names[0]}", *names[1:], *scored)
         found.append(((cell[0], order.get(cell[1], len(order)), cell[2]), row))
-    clips = load_clips("crema-d").astype({"speaker": str})
+    clips = Dataset("crema-d").clips.astype({"speaker": str})
     for protocol in PROTOCOLS:
         guess = evaluation.sums(evaluation.constant(clips, protocol, SEEDS), clips)
         scored = comparison.score({0: guess}).iloc[0]

@@ -1,7 +1,7 @@
 """Corpora: labelled clips with their audio, one file for each corpus and one line here."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ from persona.corpora.crema_d_audio import fetch, import_copy, locate
 from persona.corpora.degraded import Degraded, within
 from persona.corpora.emodb import EmoDB
 from persona.corpora.speechocean import Speechocean
-from persona.corpora.table import Table, key
+from persona.corpora.table import Table, is_table, key
 from persona.errors import CorpusError
+from persona.keeping import store
 
 __all__ = [
     "LABELS",
@@ -29,10 +30,13 @@ __all__ = [
     "audio_folder",
     "fetch",
     "import_copy",
+    "is_table",
     "key",
     "load",
     "locate",
     "oddities",
+    "several",
+    "state",
     "summary",
     "votes",
     "within",
@@ -67,7 +71,7 @@ def load(name: str | Path, **parameters: Any) -> Corpus:
     >>> load("crema-d", policy="all").title
     'CREMA-D'
     """
-    if Path(name).suffix in Table.SUFFIXES:
+    if is_table(name):
         kind: Callable[..., Corpus] = Table
         parameters = {"path": name, **parameters}
     elif str(name) in REGISTRY:
@@ -83,3 +87,29 @@ def load(name: str | Path, **parameters: Any) -> Corpus:
     except TypeError as error:
         raise CorpusError(f"The corpus {name} cannot be loaded like this: {error}.") from error
     return kind(**parameters)
+
+
+def state(name: str) -> Hashable | None:
+    """As `Corpus.state`, of a corpus that need not be read for it."""
+    return store.state(Path(name)) if is_table(name) else load(name).state()
+
+
+def several(corpus: str | Path) -> list[str]:
+    """The corpora that are joined by "+" in one name; a path may hold a "+" itself.
+
+    Raises `CorpusError` where one is named twice, or where a file has the whole of several as its
+    name.
+    """
+    names = [""]
+    for part in str(corpus).split("+"):
+        names[-1] += part
+        if names[-1] in REGISTRY or is_table(names[-1]):
+            names.append("")
+        else:
+            names[-1] += "+"
+    names = [*names[:-1], *([names[-1][:-1]] if names[-1] else [])]
+    if len(names) > 1 and Path(corpus).exists():
+        raise CorpusError(f"{corpus} is a file, and reads as {len(names)} corpora: rename it.")
+    if len({key(name) for name in names}) < len(names):
+        raise CorpusError(f"{corpus} names one corpus twice: name it once.")
+    return names

@@ -2,7 +2,7 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -60,6 +60,13 @@ class Corpus(ABC):
     @abstractmethod
     def file(self, clip: str) -> Path:
         """The regular file that holds a clip; `CorpusError` where there is none."""
+
+    def state(self, audio: bool = False) -> Hashable | None:
+        """Equal only while `clips` answers the same, and `digests` too if `audio`.
+
+        None, unless a corpus says better: not known, so that neither is kept in memory.
+        """
+        return None
 
     def waveform(self, clip: str) -> np.ndarray:
         """A clip's audio: float32, shape (n,), mono, 16 kHz.
@@ -126,6 +133,9 @@ class Published(Corpus):
     def clips(self) -> "DataFrame":
         return self.table.copy()
 
+    def state(self, audio: bool = False) -> Hashable | None:
+        return store.state(self._file)
+
     def file(self, clip: str) -> Path:
         stem = self.stem(clip)
         for suffix in (".wav", ".flac", ".WAV"):
@@ -154,17 +164,20 @@ class Published(Corpus):
         """SHA-256 of 16-bit samples, as the clip table states it; of any lossless container."""
         return hashlib.sha256(samples).hexdigest()
 
+    @property
+    def _file(self) -> Path:
+        return store.shipped() / self.name / "clips.csv"
+
     @cached_property
     def table(self) -> "DataFrame":
         """The whole clip table as it ships."""
         import pandas
 
-        path = store.shipped() / self.name / "clips.csv"
         try:
-            return pandas.read_csv(path, keep_default_na=False, dtype=self.types)
+            return pandas.read_csv(self._file, keep_default_na=False, dtype=self.types)
         except FileNotFoundError as error:
             raise CorpusError(
-                f"The table of clips {path} is missing: restore it from the repository, "
+                f"The table of clips {self._file} is missing: restore it from the repository, "
                 f"or point PERSONA_DATA to the folder that holds {self.name}/clips.csv."
             ) from error
 

@@ -1,7 +1,7 @@
 """Degraded copies of a corpus's clips: made from the original audio whenever they are asked for."""
 
 import zlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -153,6 +153,10 @@ class Degraded(Corpus):
         ]  # fmt: skip
         table = pandas.DataFrame(rows).join(originals[list(LABELS)], on="original")
         return table.sort_values("clip", ignore_index=True)
+
+    def state(self, audio: bool = False) -> Hashable | None:
+        state = self.corpus.state(audio)
+        return state and (state, self.kind, self.seed, self.subset)
 
     def file(self, clip: str) -> Path:
         raise CorpusError(f"{clip} is made when it is read: it has no file.")

@@ -11,11 +11,13 @@ import json
 import math
 import os
 import re
+from collections.abc import Hashable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from persona.corpora.base import LABELS, Corpus
 from persona.errors import CorpusError
+from persona.keeping import store
 from persona.labels import GENDERS
 
 if TYPE_CHECKING:
@@ -55,6 +57,9 @@ class Table(Corpus):
     def clips(self) -> "DataFrame":
         return self._table.copy()
 
+    def state(self, audio: bool = False) -> Hashable | None:
+        return store.state(self.path, *(map(self.file, self._table["clip"]) if audio else ()))
+
     def file(self, clip: str) -> Path:
         if (file := self.folder / clip).is_file():
             return file
@@ -63,12 +68,17 @@ class Table(Corpus):
         )
 
 
+def is_table(corpus: Path | str) -> bool:
+    """Whether a corpus is a table of one's own clips, and not one that has a name."""
+    return Path(corpus).suffix.lower() in Table.SUFFIXES
+
+
 def key(corpus: Path | str) -> str:
     """What files that belong to a corpus are called by: its name, or that of its table and a hash
     of where the table lies.
     """
     path = Path(corpus)
-    if path.suffix not in Table.SUFFIXES:
+    if not is_table(path):
         return str(corpus)
     where = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()
     return f"{path.stem}-{where[:8]}"
@@ -78,10 +88,10 @@ def _read(path: Path) -> "DataFrame":
     import pandas
 
     try:
-        if path.suffix == ".parquet":
+        if path.suffix.lower() == ".parquet":
             table = pandas.read_parquet(path)
             return table.reset_index() if "file" in table.index.names else table
-        if path.suffix == ".jsonl":
+        if path.suffix.lower() == ".jsonl":
             lines = path.read_text("utf-8-sig").splitlines()
             return pandas.DataFrame([json.loads(line) for line in lines if line], dtype=object)
         return pandas.read_csv(

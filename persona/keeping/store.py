@@ -10,7 +10,8 @@ import json
 import os
 import platform
 import secrets
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -250,6 +251,28 @@ def plain_json(content: Any) -> str:
 def fingerprint(content: Any) -> str:
     """SHA-256 of the JSON of plain values."""
     return hashlib.sha256(plain_json(content).encode()).hexdigest()
+
+
+_SETTLED = 2
+"""Seconds after a change from which another one is sure to change what `state` says."""
+
+
+def state(*files: Path) -> Hashable | None:
+    """What tells files from what they were before and from others, without reading them.
+
+    None where that cannot be told: one is missing, or has changed a moment ago and might change
+    again within the file system's grain of time.
+    """
+    try:
+        found = [file.stat() for file in files]
+    except OSError:
+        return None
+    settled = time.time() - _SETTLED
+    if any(settled < max(one.st_mtime, one.st_ctime) for one in found):
+        return None
+    return tuple(
+        (one.st_dev, one.st_ino, one.st_mtime_ns, one.st_ctime_ns, one.st_size) for one in found
+    )
 
 
 @contextmanager

@@ -15,7 +15,8 @@ import pandas as pd
 from persona import calibration, corpora, evaluation, features, folds
 from persona.audio import speech
 from persona.calibration import AGE_BANDS, AGE_LEVEL, AgeInterval
-from persona.cross_validation import classes, labelled_clips, load_embeddings, train_on_everything
+from persona.cross_validation import train_on_everything
+from persona.dataset import Dataset
 from persona.errors import PersonaError
 from persona.experiment import Experiment
 from persona.keeping import store
@@ -57,13 +58,13 @@ def train(
 
     Raises `PersonaError` for an experiment that cannot ship, or that lacks a feature table.
     """
-    clips = labelled_clips(experiment, experiment.corpus)
+    clips = Dataset(experiment.corpus).relabelled(experiment.relabel)
     tasks = _tasks(experiment)
     _check(experiment, clips, tasks, shared_speakers)
     run([experiment], "model", train=True, jobs=jobs)
     predicted = out_of_fold(experiment)
     own = predicted[predicted["corpus"] == experiment.corpus]
-    foreign = Path(experiment.corpus).suffix in corpora.Table.SUFFIXES
+    foreign = corpora.is_table(experiment.corpus)
     limit = limits.of_actors
     if foreign or len(tasks) < len(TASKS):
         limit = partial(limits.of_own, shared_speakers=shared_speakers, notes=notes)
@@ -103,7 +104,7 @@ def _tasks(experiment: Experiment) -> tuple[str, ...]:
 
 
 def _classes(experiment: Experiment, tasks: Sequence[str]) -> dict[str, list[str]]:
-    named = {"emotion": classes(experiment.corpus), "gender": GENDERS, "age": ()}
+    named = {"emotion": Dataset(experiment.corpus).classes, "gender": GENDERS, "age": ()}
     return {task: list(named[task]) for task in tasks}
 
 
@@ -163,7 +164,7 @@ def _weights(ensemble: "Ensemble") -> bytes:
 
 
 def _representations(experiment: Experiment) -> list[dict[str, Any]]:
-    corpus = experiment.corpus.split("+")[0]
+    corpus = corpora.several(experiment.corpus)[0]
     return [
         features.read(name, corpus).provenance["representation"]
         for name in experiment.representation.split("+")
@@ -174,15 +175,16 @@ def _training_voices(experiment: Experiment) -> tuple[np.ndarray, np.ndarray]:
     """Embeddings and speakers of all that is trained on, copies of clips left out."""
     embeddings, speakers = [], []
     for name in (experiment.corpus, *experiment.besides):
-        clips = labelled_clips(experiment, name)
+        data = Dataset(name, experiment.representation)
+        clips = data.relabelled(experiment.relabel)
         if "original" not in clips:
-            embeddings.append(load_embeddings(experiment.representation, name))
+            embeddings.append(data.embeddings)
             speakers.append(name + " " + clips["speaker"].astype(str))
     return np.concatenate(embeddings), np.concatenate(speakers)
 
 
 def _data(experiment: Experiment, clips: pd.DataFrame) -> dict[str, Any]:
-    names = [*experiment.corpus.split("+"), *experiment.besides]
+    names = [*corpora.several(experiment.corpus), *experiment.besides]
     return {
         "corpora": [_corpus(experiment.representation, name) for name in names],
         "speakers": int(clips["speaker"].nunique()),

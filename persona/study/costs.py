@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-import torch
 
 from persona import folds
-from persona.cross_validation import load_clips, load_embeddings
+from persona.dataset import Dataset
 from persona.keeping import parallel
 from persona.labels import TASKS
 from persona.losses import Targets
@@ -58,8 +57,8 @@ def matched_width(dimension: int) -> int:
 
 
 def _measured(representation: str, several: Sequence[Settings], epochs: int) -> dict[str, float]:
-    clips = load_clips("crema-d")
-    embeddings = torch.from_numpy(load_embeddings(representation, "crema-d"))
+    data = Dataset("crema-d", representation)
+    clips, embeddings = data.clips, data.tensor()
     targets, split = Targets.of(clips), folds.split(clips, "speaker-disjoint", 0)[0]
     networks, seconds = [], 0.0
     for settings in several:

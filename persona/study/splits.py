@@ -7,7 +7,6 @@ and what is not known. Each function takes clips (columns clip, speaker) to fold
 
 import random
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -153,7 +152,6 @@ def tested_by(results: Results, experiment: Experiment, benchmark: str) -> Sums:
     return evaluation.from_frame(added)
 
 
-@cache
 def known() -> dict[str, Any]:
     """What was read of each benchmark, as of `data/splits/provenance.json`."""
     return store.read_json(store.shipped() / "splits" / "provenance.json")
