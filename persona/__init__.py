@@ -11,8 +11,9 @@ __version__ = "0.1.0"
 __all__ = ["Prediction", "Predictor", "__version__"]
 
 # ONNX Runtime's wheels report their use to Microsoft and keep an identifier of the device in the
-# user's cache folder, unless this is set before they are imported. Nothing leaves this machine.
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+# user's cache folder, unless this is set before they are imported. Nothing leaves this machine,
+# unless whoever started it has decided otherwise.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 def __getattr__(name: str) -> Any:
@@ -22,3 +23,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(predictor, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -19,7 +19,7 @@ import numpy as np
 from persona import corpora, representations
 from persona.audio import speech
 from persona.errors import AudioError, CorpusError, FeatureError, PersonaError, StoreError
-from persona.keeping import parallel, store
+from persona.keeping import parallel, progress, store
 
 PART = 64
 """Clips per part: what is lost, at most, when an extraction is killed."""
@@ -232,13 +232,11 @@ def _embed_parts(
     backend: str,
     scheduler: str | None,
 ) -> None:
-    from tqdm import tqdm
-
     waiting = sum(len(task[1]) for _, task in tasks)
     done = parallel.run(
         _embed_part, [task for _, task in tasks], jobs=jobs, backend=backend, scheduler=scheduler
     )
-    with tqdm(total=clips, initial=clips - waiting, desc=title, unit="clip") as bar:
+    with progress.bar(None, title, total=clips, initial=clips - waiting, unit="clip") as bar:
         for number, arrays in done:
             with store.writing(tasks[number][0]) as aside, open(aside, "wb") as opened:
                 np.savez(opened, **arrays)

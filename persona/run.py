@@ -23,7 +23,7 @@ from persona.dataset import Dataset
 from persona.errors import PersonaError, StoreError, known
 from persona.evaluation import Sums
 from persona.experiment import Experiment
-from persona.keeping import parallel, store
+from persona.keeping import parallel, progress, store
 
 VERSION = 1
 """Raised whenever an experiment would give other predictions for `cross_validation`'s code."""
@@ -224,8 +224,6 @@ def _compute(
     waiting: dict[str, Experiment], jobs: int | None, backend: str, scheduler: str | None
 ) -> None:
     """Train every fold of every experiment; predictions are written as each is complete."""
-    from tqdm import tqdm
-
     tasks = [
         (name, experiment, seed, fold)
         for name, experiment in waiting.items()
@@ -237,7 +235,9 @@ def _compute(
         predict_fold, [task[1:] for task in tasks], jobs=jobs, backend=backend,
         scheduler=scheduler,
     )  # fmt: skip
-    for number, rows in tqdm(done, "training", len(tasks), unit="fold", disable=not tasks):
+    for number, rows in progress.bar(
+        done, "training", total=len(tasks), unit="fold", disable=not tasks
+    ):
         name, experiment = tasks[number][:2]
         parts[name].append(rows)
         if len(parts[name]) == _folds(experiment) * len(experiment.seeds):

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from persona.errors import PersonaError, known
+from persona.keeping.progress import bar
 from persona.labels import TASKS
 from persona.losses import WEIGHINGS, Targets, Weighing, losses
 from persona.network import AGE_HEADS, HIDDEN, SCALINGS, Ensemble, Network
@@ -250,7 +250,7 @@ def _train(
     updates = settings.epochs * -(-len(train) // settings.batch_size)
     cycle = _one_cycle(optimiser, settings, updates)
     history, lowest, best = History(), np.inf, deepcopy(network.state_dict())
-    for epoch in tqdm(range(settings.epochs), progress, disable=not progress, leave=False):
+    for epoch in bar(range(settings.epochs), progress, disable=not progress, leave=False):
         network.train()
         total = torch.zeros(3)
         for rows in torch.from_numpy(rng.permutation(train)).split(settings.batch_size):

@@ -1,8 +1,12 @@
 """From a recording to its answers, by a model that is made in a moment."""
 
+import copy
 import json
+import os
+import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -93,6 +97,85 @@ class TestAPrediction:
         envelope = predictor.predict(CLIP).envelope
         assert len(envelope) == pytest.approx(len(clip) / 160, abs=1)
         assert envelope[:, 1].max() == pytest.approx(clip.max())
+
+    def test_equals_one_that_says_the_same_to_the_last_bit(self, predictor, clip):
+        predicted = predictor.predict(CLIP)
+        assert predicted == predictor.predict(CLIP)
+        assert predicted != predictor.predict((clip[:-RATE], RATE))
+        assert predicted != replace(predicted, speech=predicted.speech + 1)
+        assert predicted != "a prediction" and predicted.timeline != replace(
+            predicted.timeline, age=None
+        )
+
+
+class TestManyRecordings:
+    """A generator of sources: two good ones, one that is none, and one more."""
+
+    SOURCES = (CLIP, b"no audio", CLIP.read_bytes(), "missing.wav", CLIP)
+
+    @pytest.mark.parametrize("jobs", [1, 3, None])
+    def test_are_answered_in_order_and_a_bad_one_has_its_error_in_its_place(self, predictor, jobs):
+        one = predictor.predict(CLIP)
+        many = list(predictor.predict_many(iter(self.SOURCES), jobs=jobs))
+        assert [many[i] == one for i in (0, 2, 4)] == [True] * 3
+        assert [type(many[i]) for i in (1, 3)] == [AudioError] * 2
+        assert '"missing.wav" was not found' in str(many[3])
+
+    def test_are_named_and_counted_on_demand(self, predictor):
+        counted = []
+        names = [f"recording {i}" for i in range(5)]
+        many = predictor.predict_many(self.SOURCES, names=names, progress=counted.append)
+        assert "recording 1" in str(list(many)[1])
+        assert counted == [1, 2, 3, 4, 5]
+
+    def test_are_taken_a_few_at_a_time(self, predictor):
+        taken = []
+        sources = (taken.append(i) or CLIP for i in range(1000))
+        many = predictor.predict_many(sources, jobs=2)
+        next(many)
+        assert len(taken) < 20
+        many.close()
+
+    def test_are_let_go_of_in_the_middle_of_a_long_one(self, predictor, clip, monkeypatch):
+        """As where the caller wants no more, or presses Ctrl-C."""
+        many = predictor.predict_many([CLIP, talk(clip, 300)], jobs=1)
+        next(many)
+        before = Bands.calls
+        many.close()
+        assert Bands.calls - before < 50
+
+    def test_are_refused_for_what_fits_none(self, predictor):
+        with pytest.raises(PersonaError, match="no probability"):
+            list(predictor.predict_many([CLIP], at_least=2))
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda p: pickle.loads(pickle.dumps(p))])
+def test_a_predictor_is_copied_by_its_models_bytes(predictor, copied):
+    again = copied(predictor)
+    assert again is not predictor and again.model == predictor.model
+    assert again.predict(CLIP) == predictor.predict(CLIP)
+
+
+SETTINGS = """
+import os, sys
+{before}
+import av
+av.logging.set_level(av.logging.ERROR)
+from persona import Predictor, audio
+list(audio.Reader({clip!r}).blocks(1))
+print(os.environ["ORT_DISABLE_TELEMETRY"], av.logging.get_level() == av.logging.ERROR)
+"""
+
+
+@pytest.mark.parametrize("hosts", [None, "", "0"])
+def test_the_hosts_settings_are_left_alone(hosts):
+    before = "" if hosts is None else f"os.environ['ORT_DISABLE_TELEMETRY'] = {hosts!r}"
+    environment = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
+    script = SETTINGS.format(before=before, clip=str(CLIP))
+    shown = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, env=environment
+    )
+    assert shown.stdout == f"{'1' if hosts is None else hosts} True\n", shown.stderr
 
 
 class TestSpeech:

@@ -15,10 +15,10 @@ from audio_samples import encode, save, sine
 from toy_model import CLIP
 
 from persona.audio import folders as files
+from persona.audio import reader
 from persona.cli import printing
 from persona.errors import PersonaError
 from persona.labels import EMOTIONS
-from persona.model.predictor import Predictor
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -186,13 +186,13 @@ def test_a_fifo_that_is_named_is_an_error_row_and_does_not_hang(run, tmp_path):
     assert code == 1 and "is a pipe or a device" in rows(out)[0]["error"]
 
 
-def test_a_drive_that_vanishes_is_an_error_row(run, monkeypatch):
+def test_a_drive_that_vanishes_is_an_error_row(run, folder, monkeypatch):
     def gone(*_, **__):
         raise OSError(107, "Transport endpoint is not connected")
 
-    monkeypatch.setattr(Predictor, "predict", gone)
-    code, out, _ = run(CLIP, CLIP.parent / "other.flac")
-    assert code == 1
+    monkeypatch.setattr(reader, "File", gone)
+    code, out, _ = run(folder)
+    assert code == 1 and len(rows(out)) == 3
     assert all("Transport endpoint" in row["error"] for row in rows(out))
 
 
@@ -284,7 +284,7 @@ if sys.argv[3] == "slow":
     def slowly(self, waveforms):
         time.sleep(0.5)
         if sys.argv[2] == "table":
-            print("embedded", file=sys.stderr, flush=True)
+            sys.stderr.write("embedded\\n")
         return embed(self, waveforms)
     toy_model.Bands.embed = slowly
 sys.exit(printing.predict(sys.argv[4:], model=sys.argv[1], form=sys.argv[2]))
@@ -319,8 +319,9 @@ def many(tmp_path) -> list[Path]:
 def test_ctrl_c_keeps_what_was_ready(model, many, form, lines):
     process = start(model, form, "slow", *many)
     first = [process.stdout.readline() for _ in range(lines)]
-    if form == "table":  # which prints nothing until its end: the second follows the first
-        assert [process.stderr.readline() for _ in range(2)] == [b"embedded\n"] * 2
+    if form == "table":  # which prints nothing until its end: the later ones follow the first
+        heard = 2 * (os.cpu_count() or 1)
+        assert [process.stderr.readline() for _ in range(heard)] == [b"embedded\n"] * heard
     process.send_signal(signal.SIGINT)
     rest, err = process.communicate(timeout=60)
     assert process.returncode == printing.STOPPED
@@ -336,6 +337,19 @@ def test_a_closed_pipe_ends_it_quietly(model, many):
     process.wait(timeout=60)
     assert process.returncode == printing.CLOSED
     assert process.stderr.read().strip() in (b"",)
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "2>/dev/full", "--quiet"])
+def test_nobody_has_to_read_its_complaints(folder, closed):
+    """They do not end up in the output instead, and a bar that cannot be drawn stops nothing."""
+    script = "import sys; from persona.cli import main; sys.exit(main())"
+    command = ["sh", "-c", f'"$@" {closed}', "sh", sys.executable, "-c", script]
+    command += ["predict", "--csv", str(folder), "--jobs", "1"]
+    if closed == "--quiet":
+        command = [*command[4:7], closed, *command[7:]]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert len(rows(done.stdout)) == 3 and "persona:" not in done.stdout
 
 
 def test_noise_is_an_error_row_too(run, tmp_path):

@@ -132,7 +132,6 @@ class File:
     def _open(self, start: int, end: int) -> tuple[Any, Any]:
         import av
 
-        av.logging.set_level(None)
         part = Part(self._file, start, end)
         self._stated_share = stated_share(part)
         part.seek(0)

@@ -1,6 +1,6 @@
 """The `persona` command."""
 
-import sys
+import logging
 from pathlib import Path
 
 import click
@@ -8,7 +8,16 @@ import click
 from persona import __version__
 from persona.cli.corpus import corpus
 from persona.cli.models import audit, evaluate, train
-from persona.cli.options import FOLDER, FOUND, JOBS, MODEL, PATH, REVISION, SHOWN
+from persona.cli.options import (
+    FOLDER,
+    FOUND,
+    JOBS,
+    MODEL,
+    PATH,
+    REVISION,
+    SHOWN,
+    complain,
+)
 from persona.errors import PersonaError
 
 
@@ -17,33 +26,35 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return app.main(arguments, "persona", standalone_mode=False) or 0
     except PersonaError as error:
-        print(f"persona: {error}", file=sys.stderr)
+        complain(f"persona: {error}")
         return 1
     except ModuleNotFoundError as error:
         if "persona" in str(error.name):
             raise
         extra = "serve" if error.name in ("fastapi", "python_multipart", "uvicorn") else "study"
-        print(
+        complain(
             f"persona: this needs {error.name}, which is not installed: "
-            f"pip install 'persona-voice[{extra}]'.",
-            file=sys.stderr,
+            f"pip install 'persona-voice[{extra}]'."
         )
         return 1
     except click.Abort:
-        print("persona: stopped; run it again to go on where it was.", file=sys.stderr)
+        complain("persona: stopped; run it again to go on where it was.")
         return 130
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return 2
     except click.ClickException as error:
-        print(f"persona: {error.format_message()}", file=sys.stderr)
+        complain(f"persona: {error.format_message()}")
         return 2
 
 
 @click.group(context_settings={"show_default": True})
+@click.option("--quiet", is_flag=True, help="No progress bars.")
 @click.version_option(__version__, message="%(version)s")
-def app() -> None:
+def app(quiet: bool) -> None:
     """Emotion, gender and age from a voice."""
+    if quiet:
+        logging.getLogger("persona").setLevel(logging.WARNING)
 
 
 app.add_command(corpus)
@@ -92,9 +103,9 @@ def extract(
 
 def _list(skipped: dict[str, str]) -> None:
     for clip, problem in list(skipped.items())[:SHOWN]:
-        print(f"skipped {clip}: {problem}", file=sys.stderr)
+        complain(f"skipped {clip}: {problem}")
     if len(skipped) > SHOWN:
-        print(f"skipped {len(skipped) - SHOWN:,} more", file=sys.stderr)
+        complain(f"skipped {len(skipped) - SHOWN:,} more")
 
 
 @app.command()
@@ -132,6 +143,7 @@ def weights(representation: str, revision: str | None) -> None:
 @click.option("--csv", is_flag=True, help="One row per file.")
 @click.option("--resume", type=PATH, metavar="FILE", help="Append to it what it does not hold yet.")
 @click.option("--textgrid", type=PATH, metavar="DIR", help="Write timelines for Praat and ELAN.")
+@click.option("--jobs", type=click.IntRange(1), help="Files at once (default: one per core).")
 def predict(
     files: tuple[str, ...],
     model: str | None,
@@ -139,6 +151,7 @@ def predict(
     at_least: float,
     resume: Path | None,
     textgrid: Path | None,
+    jobs: int | None,
     **asked: bool,
 ) -> int:
     """Predict emotion, gender and age of recordings."""
@@ -150,7 +163,7 @@ def predict(
     form = forms[0] if forms else "table"
     return printing.predict(
         files, model=model, revision=revision, form=form, at_least=at_least, resume=resume,
-        textgrid=textgrid,
+        textgrid=textgrid, jobs=jobs,
     )  # fmt: skip
 
 

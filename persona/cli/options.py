@@ -1,5 +1,7 @@
 """Groups of commands, a file each, and the options that they share."""
 
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -13,3 +15,10 @@ FOLDER = click.option("--folder", type=PATH, metavar="DIR", help="Folder of the 
 JOBS = click.option("--jobs", type=click.IntRange(1), help="Workers (default: one per core).")
 MODEL = click.option("--model", help="Folder, or name on the hub (default: the one that ships).")
 REVISION = click.option("--revision", help="Branch, tag or commit on the hub.")
+
+
+def complain(sentence: str) -> None:
+    """Print to standard error; where that is closed, nobody wants to read it."""
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(f"{sentence}\n")
+        sys.stderr.flush()

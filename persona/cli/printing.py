@@ -8,9 +8,8 @@ import csv
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -18,13 +17,16 @@ from persona import audio
 from persona.audio import folders as walk
 from persona.audio.folders import readable
 from persona.cli import textgrid as textgrids
+from persona.cli.options import complain
 from persona.errors import AudioError, PersonaError, known
-from persona.keeping import store
+from persona.keeping import progress, store
 from persona.model.answers import Row, cell, columns, csv_line, csv_row, json_text
 from persona.model.prediction import Prediction, highest
 from persona.model.predictor import Predictor
 
 STOPPED, CLOSED = 130, 141
+
+_BAR = {"disable": None, "leave": False}  # on a terminal only, and gone before the table
 
 
 def predict(
@@ -36,6 +38,7 @@ def predict(
     at_least: float = 0.0,
     resume: str | os.PathLike[str] | None = None,
     textgrid: str | os.PathLike[str] | None = None,
+    jobs: int | None = None,
 ) -> int:
     """Print what is predicted of files and of folders of files; returns the exit code.
 
@@ -47,6 +50,7 @@ def predict(
         failed is tried again, and new rows are appended to it instead of printed. A second run on
         it waits until the first has ended.
     textgrid : folder for a TextGrid of each file's timeline.
+    jobs : as of `Predictor.predict_many`.
 
     Sentences on bad files and on what was left out of folders go to standard error. Raises
     `PersonaError` where there is nothing to predict, no model, or an argument does not fit, or
@@ -64,50 +68,55 @@ def predict(
     header = columns(predictor.emotions)
     printed = cell if form == "csv" else str
     grids = textgrids.paths(textgrid, found.files) if textgrid else {}
-    answer = partial(predictor.predict, at_least=at_least)
+
+    def rows(names: Sequence[str]) -> Iterator[Row]:
+        called = ["standard input" if n in walk.STANDARD_INPUT else readable(n) for n in names]
+        answers = predictor.predict_many(
+            _sources(names), names=called, jobs=jobs, at_least=at_least
+        )
+        return _rows(names, found.bad, answers, grids)
+
     try:
         if resume:
             with _resuming(Path(resume), form, header) as (out, done):
                 waiting = [name for name in found.files if printed(readable(name)) not in done]
-                rows = _rows(waiting, found.bad, answer, grids)
-                return _print(rows, form, out, header, begins=not out.tell())
-        rows = _rows(found.files, found.bad, answer, grids)
-        return _print(rows, form, sys.stdout, header, begins=True)
+                return _print(rows(waiting), form, out, header, begins=not out.tell())
+        return _print(rows(found.files), form, sys.stdout, header, begins=True)
     except BrokenPipeError:
         # Python would complain once more when it flushes on its way out.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLOSED
 
 
+def _sources(names: Sequence[str]) -> Iterator[audio.Source]:
+    for name in names:
+        if name not in walk.STANDARD_INPUT:
+            yield name
+            continue
+        try:
+            yield sys.stdin.buffer.read(int(audio.limit()) + 1)
+        except OSError as error:
+            raise PersonaError(
+                f"Standard input cannot be read ({error.strerror}): give a recording to it."
+            ) from error
+
+
 def _rows(
-    files: Sequence[str],
+    names: Sequence[str],
     bad: dict[str, str],
-    predict: Callable[..., Prediction],
+    answers: Iterable[Prediction | AudioError],
     grids: dict[str, Path],
 ) -> Iterator[Row]:
-    from tqdm import tqdm
-
     for name, sentence in bad.items():
         yield {"file": readable(name), "error": sentence}
-    with tqdm(files, "predicting", unit="file", file=sys.stderr, disable=None, leave=False) as bar:
-        for name in bar:
-            try:
-                # Their whole paths tell two files of one name apart.
-                source: audio.Source = name
-                called = readable(name)
-                if name in walk.STANDARD_INPUT:
-                    source = sys.stdin.buffer.read(int(audio.limit()) + 1)
-                    called = "standard input"
-                predicted = predict(source, name=called)
-                if name in grids:
-                    store.write_bytes(grids[name], textgrids.text(predicted).encode())
-                yield {"file": readable(name), **predicted.to_dict()}
-            except AudioError as error:
-                yield {"file": readable(name), "error": str(error)}
-            except OSError as error:
-                why = error.strerror or type(error).__name__
-                sentence = f'"{readable(name)}" cannot be read ({why}): check the file.'
-                yield {"file": readable(name), "error": sentence}
+    with progress.bar(answers, "predicting", total=len(names), unit="file", **_BAR) as bar:
+        for name, predicted in zip(names, bar, strict=True):
+            if isinstance(predicted, AudioError):
+                yield {"file": readable(name), "error": str(predicted)}
+                continue
+            if name in grids:
+                store.write_bytes(grids[name], textgrids.text(predicted).encode())
+            yield {"file": readable(name), **predicted.to_dict()}
 
 
 def _print(rows: Iterator[Row], form: str, out: TextIO, header: Sequence[str], begins: bool) -> int:
@@ -229,4 +238,4 @@ def _encodable(text: str, out: TextIO) -> str:
 
 
 def _complain(sentence: str) -> None:
-    print(_encodable(f"persona: {sentence}", sys.stderr), file=sys.stderr, flush=True)
+    complain(f"persona: {_encodable(sentence, sys.stderr)}")

@@ -12,7 +12,7 @@ from persona import audio
 from persona.corpora.base import Problem, pcm, summary
 from persona.corpora.crema_d import COMMIT, CremaD, wav
 from persona.errors import AudioError, CorpusError
-from persona.keeping import store
+from persona.keeping import progress, store
 
 if TYPE_CHECKING:
     from pooch import Pooch
@@ -62,7 +62,6 @@ def fetch(folder: Path | None = None, *, base_url: str = BASE_URL) -> Path:
     CorpusError : some clips could not be had; it says how many, names the first ones and why.
     """
     import pooch
-    from tqdm import tqdm
 
     corpus = CremaD("all", folder)
     folder = corpus.folder
@@ -76,7 +75,9 @@ def fetch(folder: Path | None = None, *, base_url: str = BASE_URL) -> Path:
         source = pooch.create(scratch, base_url, registry=registry, retry_if_failed=_RETRIES)
         sizes = table["wav_bytes"].to_dict()
         with (
-            tqdm(total=sum(sizes.values()), desc="CREMA-D", unit="B", unit_scale=True) as bar,
+            progress.bar(
+                None, "CREMA-D", total=sum(sizes.values()), unit="B", unit_scale=True
+            ) as bar,
             closing(_download(source, list(left), folder)) as outcomes,
         ):
             for clip, failure in outcomes:
@@ -157,8 +158,6 @@ def import_copy(source: Path, folder: Path | None = None) -> dict[str, str]:
     CorpusError : the source is missing, a file in it is wrong, or clips are still missing; all
         that is right has been imported nonetheless.
     """
-    from tqdm import tqdm
-
     corpus = CremaD("all", folder)
     if not (source := Path(source)).is_dir():
         raise CorpusError(f"{source} is not a folder: name the folder that holds the WAV or FLAC.")
@@ -167,7 +166,7 @@ def import_copy(source: Path, folder: Path | None = None) -> dict[str, str]:
     copies.sort(key=lambda path: (path.stem not in digests, path))
     with _incoming(corpus.folder) as scratch:
         left = {problem.clip: problem for problem in corpus.problems()}
-        for path in tqdm(copies, desc="Importing CREMA-D", unit="file"):
+        for path in progress.bar(copies, "Importing CREMA-D", unit="file"):
             own = [path.stem] if path.stem in digests else list(left)
             if not (wanted := [clip for clip in own if clip in left]):
                 continue

@@ -1,19 +1,25 @@
-"""The only place that starts workers: processes of this machine ("loky"), or a cluster ("dask")."""
+"""The only place that starts workers: processes of this machine ("loky"), a cluster ("dask"), or
+threads, for what answers.
+"""
 
 import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import CancelledError
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from persona.errors import PersonaError, known
 
 BACKENDS = ("loky", "dask")
+
+Thing = TypeVar("Thing")
+Result = TypeVar("Result")
 
 _PATIENCE = 10.0
 """Seconds for a scheduler to answer, and for a worker to come where there is none."""
@@ -65,6 +71,32 @@ def run(
             raise PersonaError(
                 "A worker process was killed, perhaps for want of memory: give fewer jobs."
             ) from error
+
+
+def in_order(
+    function: Callable[[Thing], Result],
+    things: Iterable[Thing],
+    threads: int,
+    stopped: threading.Event | None = None,
+) -> Iterator[Result]:
+    """Call `function(thing)` in threads of this process; yield the results in order.
+
+    A few things are taken ahead of what was yielded. At the end, or where the caller wants no
+    more, those that wait are dropped, `stopped` is set, and what runs is waited for.
+    """
+    waiting: deque[Future[Result]] = deque()
+    pool = ThreadPoolExecutor(threads)
+    try:
+        for thing in things:
+            waiting.append(pool.submit(function, thing))
+            while waiting and (waiting[0].done() or len(waiting) > 4 * threads):
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        if stopped:
+            stopped.set()
+        pool.shutdown(cancel_futures=True)
 
 
 def _work(

@@ -24,8 +24,23 @@ class RecordingQuality(Quality):
     distance_percentile: float
 
 
-@dataclass(frozen=True)
-class Timeline:
+class _Compared:
+    """Equal where all fields are, arrays value by value."""
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        pairs = ((value, vars(other)[name]) for name, value in vars(self).items())
+        return all(
+            np.array_equal(one, two) if isinstance(one, np.ndarray) else one == two
+            for one, two in pairs
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, eq=False)
+class Timeline(_Compared):
     """What was predicted of each of n windows, which hold speech only; the last may reach back.
 
     starts, ends : of a window's first and last speech, seconds of the recording, shape (n,).
@@ -47,8 +62,8 @@ class Timeline:
     emotions: tuple[str, ...] = EMOTIONS
 
 
-@dataclass(frozen=True)
-class Prediction:
+@dataclass(frozen=True, eq=False)
+class Prediction(_Compared):
     """What was predicted of one recording; None, what the model was not trained to answer.
 
     emotion, gender : probability of each class; they sum to 1. `emotion` is None where none of

@@ -2,17 +2,19 @@
 
 import math
 import os
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import asdict
+from itertools import repeat
+from threading import Event
 from typing import Any
 
 import numpy as np
 
 from persona import audio, representations
 from persona.audio import speech
-from persona.errors import ModelError, PersonaError
+from persona.errors import AudioError, ModelError, PersonaError
+from persona.keeping import parallel
 from persona.labels import EMOTIONS, GENDERS, TASKS
 from persona.model import card as cards
 from persona.model import saved as models
@@ -81,6 +83,10 @@ class Predictor:
                 f"{self.heads.dimension}: get the model again."
             )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled and copied as the bytes of its model, of which the sessions are made again."""
+        return type(self), (self.model,)
+
     @classmethod
     def load(
         cls, model: str | os.PathLike[str] | None = None, *, revision: str | None = None
@@ -147,19 +153,75 @@ class Predictor:
             progress(1.0)
         return self._summary(found, windows, joined, notes, envelope, at_least)
 
+    def predict_many(
+        self,
+        sources: Iterable[audio.Source],
+        *,
+        names: Iterable[str] | None = None,
+        jobs: int | None = None,
+        at_least: float = 0.0,
+        max_bytes: float | None = None,
+        max_seconds: float = math.inf,
+        progress: Callable[[int], None] | None = None,
+    ) -> Iterator[Prediction | AudioError]:
+        """Predict recordings, several at once; yield an answer to each, in their order.
+
+        One that cannot be used stops nothing: its `AudioError` is yielded in its place. A few
+        sources are taken ahead of what was yielded, so that there may be any number of them.
+
+        Parameters
+        ----------
+        sources : as of `predict`.
+        names : what messages call them, in the same order.
+        jobs : recordings at once, by default one per core; one where a representation of the
+            model cannot be used by several threads.
+        at_least, max_bytes, max_seconds : as of `predict`.
+        progress : called after each recording with how many were answered.
+
+        Raises
+        ------
+        PersonaError : `at_least` is no probability.
+
+        Example
+        -------
+        >>> predictor = Predictor.load()
+        >>> [type(answer).__name__ for answer in predictor.predict_many(["talk.mp3", "none.mp3"])]
+        ['Prediction', 'AudioError']
+        """
+        stopped = Event()
+
+        def go_on(_: float) -> None:
+            if stopped.is_set():
+                raise CancelledError
+
+        def answer(task: tuple[audio.Source, str | None]) -> Prediction | AudioError:
+            source, name = task
+            try:
+                return self.predict(
+                    source, name=name, at_least=at_least, max_bytes=max_bytes,
+                    max_seconds=max_seconds, progress=go_on,
+                )  # fmt: skip
+            except AudioError as error:
+                return error
+
+        tasks = zip(sources, repeat(None) if names is None else names, strict=False)
+        jobs = (jobs or os.cpu_count() or 1) if self._thread_safe() else 1
+        answers = parallel.in_order(answer, tasks, jobs, stopped)
+        for count, answered in enumerate(answers, start=1):
+            if progress:
+                progress(count)
+            yield answered
+
+    def _thread_safe(self) -> bool:
+        return all(r.thread_safe for r in self._representations)
+
     def _answer_all(self, windows: Iterator[speech.Window]) -> Iterator[tuple[Span, Answers]]:
         """Windows and their answers, in order; a few are in memory at a time."""
-        waiting: deque[tuple[Span, Future[Answers]]] = deque()
-        safe = all(r.thread_safe for r in self._representations)
-        with ThreadPoolExecutor(_WORKERS if safe else 1, "predict") as pool:
-            for window in windows:
-                answers = pool.submit(self._answer, window.samples)
-                waiting.append(((window.start, window.end, window.weight), answers))
-                if len(waiting) > 4 * _WORKERS:
-                    first, answers = waiting.popleft()
-                    yield first, answers.result()
-            for first, answers in waiting:
-                yield first, answers.result()
+
+        def answer(window: speech.Window) -> tuple[Span, Answers]:
+            return (window.start, window.end, window.weight), self._answer(window.samples)
+
+        return parallel.in_order(answer, windows, _WORKERS if self._thread_safe() else 1)
 
     def _answer(self, waveform: np.ndarray) -> Answers:
         vectors = np.hstack([r.embed([waveform]) for r in self._representations])

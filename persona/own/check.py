@@ -16,7 +16,7 @@ from persona.corpora import LABELS, Corpus
 from persona.corpora.base import pcm
 from persona.errors import AudioError, CorpusError
 from persona.folds import FOLDS
-from persona.keeping import parallel
+from persona.keeping import parallel, progress
 from persona.labels import TASKS
 from persona.own.style import BLUE, subplots
 
@@ -49,12 +49,10 @@ def measure(corpus: Corpus, jobs: int | None = None) -> pd.DataFrame:
     """A row per clip, sorted by name: `problem` (empty, or a sentence), `digest` of its samples,
     and `QUALITIES` of its speech as of `speech.Quality`, NaN where none was found.
     """
-    from tqdm import tqdm
-
     names = corpus.clips()["clip"].tolist()
     tasks = [(corpus, names[i : i + PART]) for i in range(0, len(names), PART)]
     rows: list[dict[str, Any]] = []
-    with tqdm(total=len(names), desc="checking", unit="clip") as bar:
+    with progress.bar(None, "checking", total=len(names), unit="clip") as bar:
         for _, part in parallel.run(_measure_part, tasks, jobs=jobs):
             rows += part
             bar.update(len(part))
