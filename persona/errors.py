@@ -1,6 +1,6 @@
 """Errors that are meant for a person: one sentence, what is wrong and what to do."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class PersonaError(Exception):
@@ -36,3 +36,10 @@ def known(what: str, name: str, names: Iterable[str]) -> None:
     names = tuple(names)
     if name not in names:
         raise PersonaError(f"There is no {what} {name!r}; choose from {', '.join(names)}.")
+
+
+def listed(words: Sequence[str]) -> str:
+    """a, b and c; "none" without any."""
+    if len(words) < 2:
+        return "".join(words) or "none"
+    return f"{', '.join(words[:-1])} and {words[-1]}"

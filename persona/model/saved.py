@@ -7,11 +7,11 @@ model.safetensors holds the networks' weights, to train them further. None of th
 import hashlib
 import os
 from dataclasses import dataclass
-from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from persona.errors import ModelError, PersonaError
+from persona.errors import ModelError, PersonaError, listed
 from persona.keeping import store
 from persona.labels import EMOTIONS
 from persona.model import card as cards
@@ -20,6 +20,8 @@ from persona.representations import hub
 
 if TYPE_CHECKING:
     from persona.network import Ensemble
+
+FILES = (CARD, HEADS, WEIGHTS)
 
 
 @dataclass(frozen=True)
@@ -137,41 +139,30 @@ def _sha256(content: bytes) -> str:
 
 
 def _check_names(name: str, revision: str = "main") -> None:
-    if not hub.MODEL.fullmatch(name) or ".." in name:
-        raise ModelError(
-            f"There is no model {name!r}: give a folder with {CARD}, {HEADS} and {WEIGHTS}, or the "
-            "name of a model on the Hugging Face hub (owner/model)."
-        )
-    if not hub.REVISION.fullmatch(revision) or ".." in revision:
-        raise ModelError(
-            f"{revision!r} is not a revision of a model: give a branch, a tag or a commit."
-        )
+    match hub.named(name, revision):
+        case "model":
+            raise ModelError(
+                f"There is no model {name!r}: give a folder with {listed(FILES)}, or the name of "
+                "a model on the Hugging Face hub (owner/model)."
+            )
+        case "revision":
+            raise ModelError(hub.NO_REVISION.format(revision))
 
 
 def _from_hub(name: str, revision: str) -> Path:
-    try:
-        from huggingface_hub import HfApi, snapshot_download
-    except ModuleNotFoundError as error:
+    if find_spec("huggingface_hub") is None:
         raise ModelError(
             f"There is no folder {name}, and a model of that name on the hub needs a library: "
             "pip install 'persona-voice[hub]'."
-        ) from error
-    from huggingface_hub.errors import HFValidationError, OfflineModeIsEnabled
-    from huggingface_hub.utils import httpx
-
+        )
     _check_names(name, revision)
-    download = partial(
-        snapshot_download, name, revision=revision, allow_patterns=[CARD, HEADS, WEIGHTS]
-    )
     try:
-        try:
-            # The download itself waits without end for a hub that does not answer; this does not.
-            HfApi().model_info(name, revision=revision, timeout=hub.PATIENCE)
-        except (httpx.TransportError, OfflineModeIsEnabled):
-            return Path(download(local_files_only=True))  # what was downloaded before will do
-        return Path(download())
-    except (OSError, httpx.HTTPError, HFValidationError) as error:
+        return hub.download(name, revision, FILES)
+    except hub.HubError as error:
+        before = None if error.reached else hub.cached(name, revision, FILES)
+        if before is not None:
+            return before  # what was downloaded before will do
         raise ModelError(
             f"There is no folder {name}, and no model of that name could be had from the hub "
-            f"({hub.reason(error, name, revision)}): check the name and the network."
+            f"({error}): check the name and the network."
         ) from error

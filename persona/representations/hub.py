@@ -15,14 +15,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from persona.audio import RATE
-from persona.errors import AudioError, WeightsError
+from persona.errors import AudioError, WeightsError, listed
 from persona.keeping import store
 
 BY_HAND = "placed by hand"
 PATIENCE = 10  # seconds for the hub's first answer
-MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*")
-REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*")
+_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*")
+_REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*")
 """Of a model's name and of its revision on the hub; neither may hold ".."."""
+NO_REVISION = "{!r} is not a revision of a model: give a branch, a tag or a commit."
 
 
 @dataclass(frozen=True)
@@ -145,10 +146,17 @@ def weights(
     `published` nor known by its SHA-256, for files that are missing or other than stated, and at
     the latest some ten seconds after the hub could not be reached.
     """
-    _check_names(model, revision)
+    match named(model, revision):
+        case "model":
+            raise WeightsError(
+                f"{model!r} is not the name of a model: give it as owner/name, for example "
+                "microsoft/wavlm-base."
+            )
+        case "revision":
+            raise WeightsError(NO_REVISION.format(revision))
     expected = {file: value for file, value in (sha256 or {}).items() if value}
     if model not in published and not (sha256 and expected.keys() == sha256.keys()):
-        known = f" or give the SHA-256 of {_listed(list(sha256))}" if sha256 else ""
+        known = f" or give the SHA-256 of {listed(list(sha256))}" if sha256 else ""
         raise WeightsError(
             f"{model} is not among the published models of {name}: "
             f"choose from {', '.join(published)},{known or ' and no other'}."
@@ -180,41 +188,78 @@ def _in_few_words(error: Exception) -> str:
     return f"{type(error).__name__}: {first_line[:120].rstrip('. ')}"
 
 
-def reason(error: Exception, model: str, revision: str) -> str:
-    """Why a download of `model` failed, for the middle of a sentence."""
+class HubError(Exception):
+    """Why the hub gave nothing, for the middle of a sentence.
+
+    reached : whether it answered.
+    """
+
+    def __init__(self, why: str, reached: bool = True) -> None:
+        super().__init__(why)
+        self.reached = reached
+
+
+def download(model: str, revision: str, files: Sequence[str]) -> Path:
+    """Folder of the hub's cache that holds `files` of a model, as they are there now.
+
+    Raises `HubError`, at the latest some ten seconds after the hub could not be reached.
+    """
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import httpx
+
+    try:
+        # The download itself waits without end for a hub that does not answer; this does not.
+        HfApi().model_info(model, revision=revision, timeout=PATIENCE)
+        return Path(snapshot_download(model, revision=revision, allow_patterns=list(files)))
+    except (OSError, httpx.HTTPError, HFValidationError) as error:
+        raise _reason(error, model, revision) from error
+
+
+def cached(model: str, revision: str, files: Sequence[str]) -> Path | None:
+    """Folder of the hub's cache with what was downloaded of a model before; asks no network."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(
+            snapshot_download(
+                model, revision=revision, allow_patterns=list(files), local_files_only=True
+            )
+        )
+    except LocalEntryNotFoundError:
+        return None
+
+
+def named(model: str, revision: str) -> str:
+    """What of a model's name and revision cannot be one: "model", "revision" or nothing."""
+    if not _MODEL.fullmatch(model) or ".." in model:
+        return "model"
+    return "" if _REVISION.fullmatch(revision) and ".." not in revision else "revision"
+
+
+def _reason(error: Exception, model: str, revision: str) -> HubError:
     from huggingface_hub import constants, errors
     from huggingface_hub.utils import httpx
 
     hub = constants.ENDPOINT
     match error:
         case errors.OfflineModeIsEnabled():
-            return "HF_HUB_OFFLINE is set"
+            return HubError("HF_HUB_OFFLINE is set", reached=False)
         case errors.GatedRepoError():
-            return f"{hub} asks for an account for {model}"
+            return HubError(f"{hub} asks for an account for {model}")
         case errors.RepositoryNotFoundError():
-            return f"{hub} has no model {model}"
+            return HubError(f"{hub} has no model {model}")
         case errors.RevisionNotFoundError():
-            return f"{hub} has no revision {revision} of {model}"
+            return HubError(f"{hub} has no revision {revision} of {model}")
         case errors.HfHubHTTPError():
-            return f"{hub} answered with status {error.response.status_code}"
+            return HubError(f"{hub} answered with status {error.response.status_code}")
         case httpx.TransportError() | errors.LocalEntryNotFoundError():
-            return f"{hub} cannot be reached"
+            return HubError(f"{hub} cannot be reached", reached=False)
         case PermissionError() if error.filename:
-            return f"{error.filename} cannot be written, set HF_HOME to a folder that can"
+            return HubError(f"{error.filename} cannot be written, set HF_HOME to a folder that can")
         case _:
-            return _in_few_words(error)
-
-
-def _check_names(model: str, revision: str) -> None:
-    if not MODEL.fullmatch(model) or ".." in model:
-        raise WeightsError(
-            f"{model!r} is not the name of a model: give it as owner/name, for example "
-            "microsoft/wavlm-base."
-        )
-    if not REVISION.fullmatch(revision) or ".." in revision:
-        raise WeightsError(
-            f"{revision!r} is not a revision of a model: give a branch, a tag or a commit."
-        )
+            return HubError(_in_few_words(error))
 
 
 def _by_hand(name: str, model: str, files: Sequence[str]) -> Weights | None:
@@ -223,40 +268,26 @@ def _by_hand(name: str, model: str, files: Sequence[str]) -> Weights | None:
         return None
     if absent := _absent(folder, files):
         raise WeightsError(
-            f"The folder {folder} lacks {_listed(absent)} of {model}: add what is missing, or "
+            f"The folder {folder} lacks {listed(absent)} of {model}: add what is missing, or "
             f"remove the folder and run `persona weights {name}` to download the weights."
         )
     return Weights(folder, BY_HAND)
 
 
 def _cached(model: str, revision: str, files: Sequence[str]) -> Weights | None:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    try:
-        folder = Path(
-            snapshot_download(
-                model, revision=revision, allow_patterns=list(files), local_files_only=True
-            )
-        )
-    except LocalEntryNotFoundError:
-        return None
-    return None if _absent(folder, files) else Weights(folder, folder.name)
+    folder = cached(model, revision, files)
+    return None if folder is None or _absent(folder, files) else Weights(folder, folder.name)
 
 
 def _downloaded(name: str, model: str, revision: str, files: Sequence[str]) -> Weights:
-    from huggingface_hub import HfApi, constants, snapshot_download
-    from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import httpx
+    from huggingface_hub import constants
 
     try:
-        # `snapshot_download` itself waits without end for a hub that does not answer.
-        HfApi().model_info(model, revision=revision, timeout=PATIENCE)
-        folder = Path(snapshot_download(model, revision=revision, allow_patterns=list(files)))
+        folder = download(model, revision, files)
         absent = _absent(folder, files)
-        why = f"{constants.ENDPOINT}/{model} has no {_listed(absent)}" if absent else ""
-    except (OSError, httpx.HTTPError, HFValidationError) as error:
-        why = reason(error, model, revision)
+        why = f"{constants.ENDPOINT}/{model} has no {listed(absent)}" if absent else ""
+    except HubError as error:
+        why = str(error)
     if why:
         command = f"persona weights {name}"
         if revision != "main":
@@ -264,7 +295,7 @@ def _downloaded(name: str, model: str, revision: str, files: Sequence[str]) -> W
         raise WeightsError(
             f"The weights of {name} ({model}, revision {revision}) are not on this machine and "
             f"could not be downloaded ({why}): run `{command}` where there is a network, or "
-            f"place {_listed(files)} by hand in {by_hand(model)}."
+            f"place {listed(files)} by hand in {by_hand(model)}."
         )
     return Weights(folder, folder.name)
 
@@ -276,8 +307,3 @@ def _spoilt(found: Weights) -> Path:
 
 def _absent(folder: Path, files: Sequence[str]) -> list[str]:
     return [file for file in files if not (folder / file).is_file()]
-
-
-def _listed(files: Sequence[str]) -> str:
-    *most, last = files
-    return f"{', '.join(most)} and {last}" if most else last

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from persona import representations
+from persona.errors import listed as listed  # chapters have their words from here
 
 
 class Measure(NamedTuple):
@@ -105,10 +106,3 @@ def p_value(p: float, draws: int, corrected: float | None = None) -> str:
         return "-"
     shown_p = p if corrected is None else corrected
     return f"< {shown_p:.2g}" if p <= 2 / (draws + 1) and shown_p < 1 else f"{shown_p:.2g}"
-
-
-def listed(words: list[str]) -> str:
-    """a, b and c; "none" without any."""
-    if len(words) < 2:
-        return "".join(words) or "none"
-    return f"{', '.join(words[:-1])} and {words[-1]}"
