@@ -1,9 +1,13 @@
 """How far probabilities and ages can be believed: temperatures and intervals of age."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 BINS = 10
 """Bins of equal width between 0 and 1 that confidences are sorted into."""
@@ -26,8 +30,10 @@ def binned(probabilities: np.ndarray, labels: np.ndarray, speaker: np.ndarray) -
     return counts
 
 
-def reliability(counts: np.ndarray) -> pd.DataFrame:
+def reliability(counts: np.ndarray) -> "DataFrame":
     """Per bin that holds clips: `clips`, mean `confidence` and `accuracy`."""
+    import pandas as pd
+
     clips, confidence, right = counts.sum(axis=0).T
     used = clips > 0
     return pd.DataFrame(
@@ -158,11 +164,18 @@ class AgeInterval:
                 factors.append(_quantile(score[own], weights[own], min(level, BAND_LEVEL)))
         return cls(_KNOTS, below * max(factors), above * max(factors))
 
-    def limits(self, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Lower and upper limits of predicted ages, shapes (n,)."""
+    @classmethod
+    def of(cls, interval: Mapping[str, Sequence[float]]) -> "AgeInterval":
+        """The interval that a card holds."""
+        return cls(*(np.array(interval[name]) for name in ("ages", "below", "above")))
+
+    def limits(
+        self, predicted: np.ndarray | float, wider: float = 1.0
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper limits of predicted ages, shapes (n,), `wider` times as far away."""
         below = np.interp(predicted, self.ages, self.below)
         above = np.interp(predicted, self.ages, self.above)
-        return predicted - below, predicted + above
+        return predicted - wider * below, predicted + wider * above
 
 
 def inside_held_out(

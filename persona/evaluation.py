@@ -243,10 +243,27 @@ def constant(clips: pd.DataFrame, protocol: str, seeds: Sequence[int] = (0,)) ->
     rows, classes = [], emotion_classes(clips["emotion"])
     for seed in seeds:
         for number, split in enumerate(folds.split(clips, protocol, seed)):
-            known = clips.iloc[split.train]
-            emotion, gender = (next(iter(known[t].mode()), None) for t in ("emotion", "gender"))
-            predicted: dict[str, Any] = {f"p_{e}": float(e == emotion) for e in classes}
-            predicted |= {"p_female": float(gender == "female"), "age": known["age"].mean()}
-            clip = clips["clip"].iloc[split.test]
-            rows.append(pd.DataFrame({"clip": clip, "seed": seed, "fold": number, **predicted}))
+            answer, clip = usual(clips.iloc[split.train]), clips["clip"].iloc[split.test]
+            rows.append(always(answer, clip, classes, seed, number))
     return pd.concat(rows, ignore_index=True)
+
+
+def usual(clips: pd.DataFrame) -> dict[str, Any]:
+    """The best that one answer to all of these clips can be, by task: their most frequent emotion
+    and gender, None where none is known, and their mean age.
+    """
+    classes = {task: most_frequent(clips[task]) for task in ("emotion", "gender")}
+    return {**classes, "age": clips["age"].mean()}
+
+
+def most_frequent(labels: pd.Series) -> Any:
+    return next(iter(labels.mode()), None)
+
+
+def always(
+    answer: dict[str, Any], clips: pd.Series, classes: Sequence[str], seed: int = 0, fold: int = 0
+) -> pd.DataFrame:
+    """Predictions that give all clips, by their names, the one answer, as of `usual`."""
+    said = {f"p_{name}": float(name == answer["emotion"]) for name in classes}
+    said |= {"p_female": float(answer["gender"] == "female"), "age": answer["age"]}
+    return pd.DataFrame({"clip": clips, "seed": seed, "fold": fold, **said})

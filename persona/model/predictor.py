@@ -13,6 +13,7 @@ import numpy as np
 
 from persona import audio, representations
 from persona.audio import speech
+from persona.calibration import AgeInterval
 from persona.errors import AudioError, ModelError, PersonaError
 from persona.keeping import parallel
 from persona.labels import EMOTIONS, GENDERS, TASKS
@@ -280,8 +281,8 @@ def age_limits(interval: dict[str, Any], age: float, seconds: float) -> tuple[fl
     the mean of fewer frames is less certain.
     """
     wider = math.sqrt(max(1.0, speech.LITTLE / seconds))
-    below, above = (np.interp(age, interval["ages"], interval[k]) for k in ("below", "above"))
-    return max(0.0, age - wider * float(below)), age + wider * float(above)
+    low, high = AgeInterval.of(interval).limits(age, wider)
+    return max(0.0, float(low)), float(high)
 
 
 def joined(made_by: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

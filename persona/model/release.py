@@ -320,7 +320,7 @@ def coverage(inside: np.ndarray, speakers: np.ndarray) -> dict[str, float]:
     """Share of clips inside, speakers counting alike, and its 95 % bootstrap over speakers."""
     each = pd.Series(inside).groupby(speakers).mean().to_numpy()
     weights = evaluation.resample(len(each))
-    low, high = np.quantile(weights @ each / weights.sum(axis=1), [0.025, 0.975])
+    low, high = evaluation.interval(weights @ each / weights.sum(axis=1))
     shares = {"value": each.mean(), "low": low, "high": high}
     return {"speakers": len(each), **{name: rounded(share) for name, share in shares.items()}}
 

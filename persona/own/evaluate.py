@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from persona import evaluation, features, predictions
+from persona.calibration import AgeInterval
 from persona.corpora import Corpus
 from persona.errors import CorpusError, PersonaError, StoreError
 from persona.keeping import store
@@ -52,7 +52,8 @@ def evaluate(
             f"{', '.join(predictor.emotions)}): fill labels in, or map them with --map."
         )
     predicted = predict(predictor, corpus, jobs)
-    ignorant = _constant(clips, predictor.emotions)
+    usual = evaluation.usual(clips)
+    ignorant = evaluation.always(usual, clips["clip"], predictor.emotions)
     constant = evaluation.evaluate(ignorant, clips)["value"]
     metrics = release.scores(predicted, clips, [t for t in TASKS if t in tasks])
     report = {
@@ -143,13 +144,6 @@ def _mapped(
     return clips.assign(emotion=kept), {str(k): int(n) for k, n in left_out.items()}
 
 
-def _constant(clips: "DataFrame", classes: tuple[str, ...]) -> "DataFrame":
-    emotion, gender = (next(iter(clips[t].mode()), None) for t in ("emotion", "gender"))
-    answer = {f"p_{name}": float(name == emotion) for name in classes}
-    answer |= {"p_female": float(gender == "female"), "age": clips["age"].mean()}
-    return pd.DataFrame({"clip": clips["clip"], "seed": 0, "fold": 0, **answer})
-
-
 def _coverage(
     interval: dict[str, Any], predicted: "DataFrame", clips: "DataFrame"
 ) -> dict[str, float]:
@@ -157,7 +151,5 @@ def _coverage(
     rows = predicted.merge(clips, on="clip", suffixes=("_predicted", ""))
     rows = rows[rows["age"].notna()]
     age, true = rows["age_predicted"].to_numpy(float), rows["age"].to_numpy(float)
-    below, above = (np.interp(age, interval["ages"], interval[k]) for k in ("below", "above"))
-    return release.coverage(
-        (age - below <= true) & (true <= age + above), rows["speaker"].to_numpy()
-    )
+    low, high = AgeInterval.of(interval).limits(age)
+    return release.coverage((low <= true) & (true <= high), rows["speaker"].to_numpy())

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from persona import evaluation
 from persona.folds import Split
 from persona.labels import GENDERS, emotion_classes
 from persona.network import Standardisation
@@ -61,12 +62,16 @@ def linear(embeddings: np.ndarray, clips: pd.DataFrame, split: Split) -> tuple[n
 def looked_up(embeddings: np.ndarray, clips: pd.DataFrame, split: Split) -> tuple[np.ndarray, ...]:
     """The usual label, or the mean age, of the training speaker whom each clip is taken for."""
     speakers = identified(embeddings, clips, split)
-    of_speaker = clips.iloc[split.train].groupby("speaker")
+    known = clips.iloc[split.train]
+    of_speaker, of_all = known.groupby("speaker"), evaluation.usual(known)
 
     def answer(task: str) -> np.ndarray:
-        usual = of_speaker[task].agg("mean" if task == "age" else _mode).reindex(speakers)
-        of_all = _usual(task, clips.iloc[split.train])  # of a speaker without a label
-        return usual.where(usual.notna(), of_all).to_numpy()
+        usual = (
+            of_speaker[task]
+            .agg("mean" if task == "age" else evaluation.most_frequent)
+            .reindex(speakers)
+        )
+        return usual.where(usual.notna(), of_all[task]).to_numpy()  # of whom no label is known
 
     return _as_predicted(answer, clips)
 
@@ -84,25 +89,13 @@ def given(embeddings: np.ndarray, clips: pd.DataFrame, split: Split) -> tuple[np
 
 def constant(embeddings: np.ndarray, clips: pd.DataFrame, split: Split) -> tuple[np.ndarray, ...]:
     """The most frequent labels and the mean age of what is trained on."""
-    known = clips.iloc[split.train]
-
-    def answer(task: str) -> np.ndarray:
-        return np.full(len(split.test), _usual(task, known))
-
-    return _as_predicted(answer, clips)
-
-
-def _usual(task: str, clips: pd.DataFrame) -> Any:
-    return clips[task].mean() if task == "age" else _mode(clips[task])
+    usual = evaluation.usual(clips.iloc[split.train])
+    return _as_predicted(lambda task: np.full(len(split.test), usual[task]), clips)
 
 
 def classes(clips: pd.DataFrame) -> tuple[str, ...]:
     """Every emotion that is a label or was predicted."""
     return emotion_classes([*clips["emotion"], *clips.get("emotion" + GIVEN, ())])
-
-
-def _mode(labels: pd.Series) -> Any:
-    return next(iter(labels.mode()), None)
 
 
 def _as_predicted(answer: Callable[[str], np.ndarray], clips: pd.DataFrame) -> tuple[Any, ...]:
