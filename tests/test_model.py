@@ -236,28 +236,41 @@ class TestAFolder:
 
 
 EDITS = {
-    "limits is missing": lambda card: card.pop("limits"),
-    "network.hidden is missing": lambda card: card["network"].pop("hidden"),
-    "colour is unknown": lambda card: card.update(colour="red"),
-    "age_interval.level has to be a finite number": lambda card: card["age_interval"].update(
+    "missing required field `limits`": lambda card: card.pop("limits"),
+    r"field `hidden` - at `\$\.network`": lambda card: card["network"].pop("hidden"),
+    "unknown field `colour`": lambda card: card.update(colour="red"),
+    "unknown field `in two lines`": lambda card: card.update({"in\ntwo\tlines": "red"}),
+    r"float`, got `str` - at `\$\.age_interval\.level`": lambda card: card["age_interval"].update(
         level="much"
     ),
-    "NaN is no number": lambda card: card["distances"].append(float("nan")),
-    "representations has to be a list": lambda card: card.update(representations={}),
-    "network.networks has to be of type int": lambda card: card["network"].update(networks=True),
-    r"network.parts\[\] has to be a list": lambda card: card["network"].update(parts=[3]),
-    r"representations\[\] has to be of type dict": lambda card: card.update(representations=["x"]),
-    "age_interval.ages has to rise": lambda card: card["age_interval"].update(ages=[60, 20]),
-    "cannot be negative": lambda card: card["age_interval"].update(below=[-1, 20]),
-    "numbers that rise": lambda card: card.update(distances=list(range(101, 0, -1))),
-    "distances have to be 101": lambda card: card.update(distances=[0, 1]),
-    "tasks have to be among emotion": lambda card: card.update(tasks={"mood": ["low"]}),
-    "tasks.emotion has to be a list": lambda card: card.update(tasks={"emotion": []}),
-    "tasks.emotion names a class twice": lambda card: card.update(tasks={"emotion": ["a", "a"]}),
-    "tasks.gender has to be female, male": lambda card: card.update(tasks={"gender": ["male"]}),
-    "trust has to be of type NoneType": lambda card: card.update(trust={}),
-    "format is missing": lambda card: card.pop("format"),
-    "Infinity is no number": lambda card: card.update(evaluation={"age": float("inf")}),
+    "JSON is malformed": lambda card: card["distances"].append(float("nan")),
+    r"array`, got `object` - at `\$\.representations`": lambda card: card.update(
+        representations={}
+    ),
+    r"int`, got `bool` - at `\$\.network\.networks`": lambda card: card["network"].update(
+        networks=True
+    ),
+    r"array`, got `int` - at `\$\.network\.parts\[": lambda card: card["network"].update(parts=[3]),
+    r"object`, got `str` - at `\$\.representations\[": lambda card: card.update(
+        representations=["x"]
+    ),
+    "ages have to rise": lambda card: card["age_interval"].update(ages=[60, 20]),
+    r">= 0.* - at `\$\.age_interval\.below\[": lambda card: card["age_interval"].update(
+        below=[-1, 20]
+    ),
+    "distances have to rise": lambda card: card.update(distances=list(range(101, 0, -1))),
+    r"length >= 101 - at `\$\.distances`": lambda card: card.update(distances=[0, 1]),
+    r"unknown field `mood` - at `\$\.tasks`": lambda card: card.update(tasks={"mood": ["low"]}),
+    r"no task is named - at `\$\.tasks`": lambda card: card.update(tasks={}),
+    r"array` of length >= 1 - at `\$\.tasks\.emotion`": lambda card: card.update(
+        tasks={"emotion": []}
+    ),
+    "emotion names a class twice": lambda card: card.update(tasks={"emotion": ["a", "a"]}),
+    r"at `\$\.tasks\.gender`": lambda card: card.update(tasks={"gender": ["male"]}),
+    r"at `\$\.tasks": lambda card: card.update(tasks=3),
+    r"null`, got `object` - at `\$\.trust`": lambda card: card.update(trust={}),
+    "missing required field `format`": lambda card: card.pop("format"),
+    "is malformed": lambda card: card.update(evaluation={"age": float("inf")}),
 }
 
 
