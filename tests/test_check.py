@@ -1,5 +1,7 @@
 """What is wrong with a table of clips is found, named, and drawn on one page."""
 
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,7 @@ import soundfile
 from made_voices import table, voice
 
 from persona import cli, corpora
-from persona.own import check
+from persona.own import check, doubts
 
 
 @pytest.fixture
@@ -104,3 +106,76 @@ def test_the_command_prints_and_draws_and_says_so_by_its_code(folder, tmp_path, 
     (folder / "0-0.wav").unlink()
     assert cli.main(["corpus", "check", path, "--jobs", "1"]) == 1
     assert "! Files that cannot be used" in capsys.readouterr().out
+
+
+def doubted(rows: str, header: str = "file,speaker,age,emotion") -> dict[str, doubts.Finding]:
+    """Findings on a table of which there is no audio."""
+    frame = pd.read_csv(io.StringIO(f"{header}\n{rows}"), dtype=str).rename(
+        columns={"file": "clip"}
+    )
+    frame["age"] = frame["age"].astype(float)
+    return {one.title: one for one in doubts.doubts(frame.assign(gender=None))}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("01", "1"), ("Anna", "anna"), ("1001.0", "1001"), ("s_01", "S-1"), ("Zo\u00e9", "Zoe\u0301")],
+)
+def test_speakers_that_are_one_in_two_spellings_are_named(first, second):
+    found = doubted(f"a,{first},20,\nb,{second},20,\nc,other,20,\nd,other,20,")
+    assert found["Spelling of speakers"].rows == (" = ".join(sorted((first, second))),)
+    assert found["Spelling of speakers"].wrong
+
+
+@pytest.mark.parametrize(("first", "second"), [("1_11", "11_1"), ("10", "1"), ("s1", "t1")])
+def test_speakers_that_are_two_are_not_taken_for_one(first, second):
+    assert not doubted(f"a,{first},20,\nb,{second},20,\nc,{first},20,\nd,{second},20,")
+
+
+def test_speakers_with_a_decimal_point_are_told_of():
+    found = doubted("a,1001.0,20,\nb,1002.0,20,\nc,1001.0,20,\nd,1002.0,20,")
+    assert "2 speakers are numbers with a decimal point" in (
+        found["Speakers with a decimal point"].words
+    )
+
+
+def test_speakers_of_one_clip_each_and_called_like_it_are_told_of():
+    each = doubted("\n".join(f"{n},u{n},20," for n in range(9)))
+    assert list(each) == ["Every clip its own speaker"]
+    for form in ("{0}.wav,{0}", "de/{0}.wav,{0}.wav", "de/{0}.wav,de/{0}.wav"):
+        rows = "\n".join(f"{form.format(f'u{n}')},20," for n in range(9))
+        assert list(doubted(rows)) == ["Speakers called like files"]
+
+
+@pytest.mark.parametrize(
+    ("ages", "title"),
+    [
+        ((20, 30, 40), "Rounded ages"),
+        ((25, 35, 55), "Rounded ages"),
+        ((2, 31, 44), "Ages out of the ordinary"),
+        ((31, 44, 96.5), "Ages out of the ordinary"),
+        ((20, 31, 40), None),
+        ((20, 20, 20), None),
+    ],
+)
+def test_ages_that_may_be_no_years_are_told_of(ages, title):
+    found = doubted("\n".join(f"{n}{k},s{n},{age}," for n, age in enumerate(ages) for k in "ab"))
+    assert list(found) == ([title] if title else [])
+
+
+def test_a_label_for_each_clip_is_told_of_and_stops_nothing(folder):
+    path = table(folder)
+    lines = (folder / "mine.csv").read_text().splitlines()
+    rows = [line.split(",") for line in lines[1:]]
+    rows = [[r[0], r[1], f"label {n}", *r[3:]] for n, r in enumerate(rows)]
+    (folder / "mine.csv").write_text("\n".join([lines[0], *map(",".join, rows)]) + "\n")
+    findings = found(path)
+    assert "36 clips have 36 emotions" in findings["Labels that do not repeat"].words
+    assert "Too few clips of a label" in findings["Told by the recording alone: emotion"].words
+
+
+def test_labels_that_stand_in_one_fold_alone_stop_nothing():
+    """Training on the other folds would see one class."""
+    rows = pd.DataFrame({"speaker": np.repeat(range(10), 2), "emotion": ["a"] * 18 + ["b"] * 2})
+    rows = rows.assign(level=np.arange(20.0), bandwidth=7000.0, snr=30.0, seconds=1.0)
+    assert check.shortcut(rows, "emotion").words == "Too few clips of a label to say."

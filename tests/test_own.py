@@ -15,7 +15,7 @@ from persona.errors import CorpusError, PersonaError
 from persona.labels import EMOTIONS, emotion_classes
 from persona.model.card import WEIGHTS
 from persona.model.predictor import Predictor
-from persona.own import evaluate
+from persona.own import evaluate, synonyms
 from persona.own import train as own
 from persona.training import Settings
 
@@ -192,6 +192,39 @@ class TestEvaluation:
         corpus = corpora.load(tmp_path / "audio" / "mine.csv")
         with pytest.raises(PersonaError, match=words):
             evaluate.evaluate(predictor, corpus, mapping)
+
+    def test_of_labels_in_another_language_suggests_a_map_and_scores_no_single_class(
+        self, predictor, tmp_path
+    ):
+        """One class that is left would be recalled wholly by whoever names it."""
+        other = table(tmp_path / "other", speakers=3, emotions=("warm", "Bored", "heiß"))
+        report = evaluate.evaluate(predictor, corpora.load(other), jobs=1)
+        assert not any(name.startswith("emotion") for name in report["metrics"])
+        assert report["suggested_map"] == {"Bored": "bored", "heiß": None}
+        text = "\n".join(evaluate.lines(report))
+        assert (
+            "only warm is there" in text and "A guess at --map" in text and '"heiß": null' in text
+        )
+
+    def test_of_a_label_that_is_none_goes_by_the_map(self, predictor, tmp_path):
+        path = table(tmp_path / "other", speakers=3, emotions=("irate", "None", "warm"))
+        with pytest.raises(CorpusError, match="emotion 'None'"):
+            corpora.load(path)
+        (tmp_path / "map.json").write_text('{"None": "bored"}', "utf-8-sig")
+        words = ["evaluate", "--corpus", path, "--model", str(tmp_path / "model")]
+        assert cli.main([*words, "--map", str(tmp_path / "map.json"), "--jobs", "1"]) == 0
+
+    @pytest.mark.parametrize(
+        ("label", "meant"),
+        [
+            ("Freude", "happy"), ("wütend", "anger"), ("Ärger", "anger"), ("Angst", "fear"),
+            ("traurig", "sad"), ("Ekel", "disgust"), ("colère", "anger"), ("TRISTE", "sad"),
+            ("Happiness", "happy"), ("ang", "anger"), ("miedo", "fear"), ("felice", "happy"),
+            ("neutro", "neutral"), ("生气", "anger"), ("surprise", None),
+        ],
+    )  # fmt: skip
+    def test_guesses_what_a_label_means(self, label, meant):
+        assert synonyms.guesses([label], EMOTIONS) == {label: meant}
 
     @pytest.mark.parametrize("text", ["[1]", "{", '{"a": 1}'])
     def test_by_a_file_that_is_no_map_is_one_sentence(self, tmp_path, text):

@@ -1,6 +1,7 @@
 """`persona train`, `evaluate` and `audit`: models of one's own, and what a result is worth."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -84,7 +85,10 @@ def evaluate(
     from persona.own import evaluate as reports
 
     mapping = reports.read_map(label_map) if label_map else {}
-    chosen = corpora.load(corpus, **({"folder": folder} if folder else {}))
+    given: dict[str, Any] = {"folder": folder} if folder else {}
+    if corpora.is_table(corpus):
+        given["meant"] = tuple(mapping)
+    chosen = corpora.load(corpus, **given)
     report = reports.evaluate(Predictor(models.load(model)), chosen, mapping, jobs=jobs)
     print(*reports.lines(report), sep="\n")
     if out:

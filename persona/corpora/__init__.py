@@ -59,7 +59,7 @@ def load(name: str | Path, **parameters: Any) -> Corpus:
 
     Parameters
     ----------
-    name : one of `REGISTRY`, or a file that ends in .csv, .jsonl or .parquet (see `Table`).
+    name : one of `REGISTRY`, or a file that ends as one of `Table.SUFFIXES`.
     parameters : of its class, e.g. `folder`.
 
     Raises
@@ -71,6 +71,8 @@ def load(name: str | Path, **parameters: Any) -> Corpus:
     >>> load("crema-d", policy="all").title
     'CREMA-D'
     """
+    if not isinstance(name, str | Path):
+        raise CorpusError(f"A corpus is named, not given as a {type(name).__name__}: save a table.")
     if is_table(name):
         kind: Callable[..., Corpus] = Table
         parameters = {"path": name, **parameters}
@@ -80,7 +82,7 @@ def load(name: str | Path, **parameters: Any) -> Corpus:
     else:
         raise CorpusError(
             f"There is no corpus {str(name)!r}: use one of {', '.join(REGISTRY)}, "
-            "or the path of a .csv, .jsonl or .parquet table of clips."
+            f"or the path of a table of clips ({', '.join(Table.SUFFIXES)})."
         )
     try:
         inspect.signature(kind).bind(**parameters)

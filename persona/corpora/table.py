@@ -1,20 +1,21 @@
 """A corpus of one's own: a table that names audio files and who speaks in them.
 
-CSV, or Parquet, or JSON lines: of the latter two because `metadata.csv`, `.jsonl` or `.parquet` is
-what Hugging Face's `datasets` keeps beside the files of an `audiofolder`, in one table that says
-all. An audformat database has its labels in several tables and a header; its own library joins
-them, and writes a CSV that is read here.
+CSV, or Parquet, or JSON: of the latter two because `metadata.csv`, `.jsonl` or `.parquet` is what
+Hugging Face's `datasets` keeps beside the files of an `audiofolder`, in one table that says all;
+its Parquet may hold the audio itself. An audformat database has its labels in several tables and a
+header; its own library joins them, and writes a CSV that is read here.
 """
 
 import hashlib
-import json
 import math
 import os
 import re
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from persona import audio
+from persona.corpora import tabular
 from persona.corpora.base import LABELS, Corpus
 from persona.errors import CorpusError
 from persona.keeping import store
@@ -28,31 +29,50 @@ OLDEST = 130
 _NOUGHT = re.compile(r"(0 days)?[ 0:.]*")
 """A start that is the file's own, as audformat and others write it."""
 
+_UNKNOWN = frozenset((
+    "na", "n/a", "#n/a", "nan", "none", "null", "nil", "-", "--", ".", "?", "unknown", "unk",
+    "undefined", "unspecified", "missing",
+))  # fmt: skip
+"""What people write into a cell where nothing is known; as a class it would be learnt."""
+
+_KNOWN = ("file", "file_name", "start", "end", *LABELS)
+
 
 class Table(Corpus):
     """Clips listed in a table.
 
     folder : of the files, by default the table's own.
-    path : CSV (commas, UTF-8, its first line names the columns), Parquet or JSON lines with
+    path : CSV (UTF-8, its first line names the columns; commas, semicolons or tabs), JSON (an
+        array of objects, or one a line) or Parquet with
 
-        - file, or file_name : audio file, relative to the folder; it is also the clip's name
+        - file, or file_name : audio file, relative to the folder; it is also the clip's name.
+          Parquet may have a column of bytes instead, the recordings themselves: they are put into
+          a folder among what the user made
         - speaker : any name; equal names are one person
         - emotion : any classes, kept as they are; gender : female or male; age : years.
           Each may be absent, or empty where it is not known.
 
-        Further columns are kept; from a CSV they are text. A row is a whole file: one that `start`
-        or `end` make a part of it is refused.
+        Capitals in these names do not count. Further columns are kept; from a CSV they are text. A
+        row is a whole file: one that `start` or `end` make a part of it is refused.
+    meant : emotions that are classes or handled by a label map although they read as "not known",
+        such as "none"; others of the kind are refused.
 
     Raises `CorpusError` naming the first row that cannot be used.
     """
 
-    SUFFIXES: ClassVar[tuple[str, ...]] = (".csv", ".jsonl", ".parquet")
+    SUFFIXES: ClassVar[tuple[str, ...]] = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
 
-    def __init__(self, path: Path | str, folder: Path | str | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        folder: Path | str | None = None,
+        meant: Collection[str] = (),
+    ) -> None:
         self.path = Path(path)
-        self.folder = self.path.parent if folder is None else Path(folder)
         self.name, self.title = key(self.path), self.path.name
-        self._table = _checked(_read(self.path), self.path)
+        table, unpacked = tabular.read(self.path)
+        self.folder = unpacked or (self.path.parent if folder is None else Path(folder))
+        self._table = _checked(table, self.path, frozenset(meant))
 
     def clips(self) -> "DataFrame":
         return self._table.copy()
@@ -65,7 +85,25 @@ class Table(Corpus):
             return file
         raise CorpusError(
             f"{file}, which {self.path} names, is missing: put it there, or remove its row."
+            f"{self.hint(clip)}"
         )
+
+    def hint(self, clip: str) -> str:
+        """A sentence, after a space, on what the name of a missing file looks like; or nothing."""
+        file = self.folder / clip
+        if re.match(r"\w\w+:", clip):
+            return f" {clip} is an address: write a path on this machine."
+        if clip.startswith("~"):
+            return " ~ stands for no folder in a table: write the whole path."
+        if "\\" in clip or re.match(r"[A-Za-z]:", clip):
+            return " Write paths with /, as they are on this machine, from the table's folder on."
+        if not file.parent.is_dir():
+            return f" There is no folder {file.parent}: --folder names the one that paths start at."
+        endings = [e for ending in audio.EXTENSIONS for e in (ending, ending.upper())]
+        stems = (file.name, file.stem)
+        names = (file.name.lower(), *(stem + e for stem in stems for e in endings))
+        there = next((name for name in names if file.with_name(name).is_file()), None)
+        return f" {there} is there: write the name as the file has it." if there else ""
 
 
 def is_table(corpus: Path | str) -> bool:
@@ -84,31 +122,13 @@ def key(corpus: Path | str) -> str:
     return f"{path.stem}-{where[:8]}"
 
 
-def _read(path: Path) -> "DataFrame":
+def _checked(table: "DataFrame", path: Path, meant: frozenset[str]) -> "DataFrame":
     import pandas
 
-    try:
-        if path.suffix.lower() == ".parquet":
-            table = pandas.read_parquet(path)
-            return table.reset_index() if "file" in table.index.names else table
-        if path.suffix.lower() == ".jsonl":
-            lines = path.read_text("utf-8-sig").splitlines()
-            return pandas.DataFrame([json.loads(line) for line in lines if line], dtype=object)
-        return pandas.read_csv(
-            path, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False
-        )
-    except FileNotFoundError as error:
-        raise CorpusError(f"There is no table of clips {path}: check the path.") from error
-    except (OSError, ValueError) as error:
-        raise CorpusError(
-            f"{path} cannot be read as a table ({error}): save it as CSV (UTF-8), JSON lines or "
-            "Parquet."
-        ) from error
-
-
-def _checked(table: "DataFrame", path: Path) -> "DataFrame":
-    import pandas
-
+    spelt = {name: tabular.folded(name) for name in table.columns}
+    table = table.rename(columns={name: low for name, low in spelt.items() if low in _KNOWN})
+    if twice := table.columns[table.columns.duplicated()].tolist():
+        raise CorpusError(f"{path} has two columns {twice[0]!r}: keep one.")
     if "file" not in table:
         table = table.rename(columns={"file_name": "file"})
     for needed in ("file", "speaker"):
@@ -131,7 +151,7 @@ def _checked(table: "DataFrame", path: Path) -> "DataFrame":
     row_of: dict[str, int] = {}
     for number, row in enumerate(table.to_dict("records"), start=1):
         try:
-            rows.append(_labels(row))
+            rows.append(_labels(row, meant))
             first = row_of.setdefault(os.path.normpath(rows[-1]["clip"]), number)
             if first != number:
                 raise ValueError(f"names the file {rows[-1]['clip']} as row {first} does: keep one")
@@ -142,13 +162,18 @@ def _checked(table: "DataFrame", path: Path) -> "DataFrame":
     return labels.join(others).sort_values("clip", ignore_index=True)
 
 
-def _labels(row: dict[Any, Any]) -> dict[str, Any]:
+def _labels(row: dict[Any, Any], meant: frozenset[str]) -> dict[str, Any]:
     """Name and labels of a row; `ValueError` where one cannot be used."""
     clip, speaker = _text(row["file"]), _text(row["speaker"])
     if not clip:
         raise ValueError("names no file: fill it in, or remove the row")
     if not speaker:
         raise ValueError(f"({clip}) names no speaker: fill it in, or remove the row")
+    if speaker.casefold() in _UNKNOWN:
+        raise ValueError(
+            f"({clip}) has the speaker {speaker!r}, which reads as one that is not known, and "
+            "would make one person of many: fill the name in, or remove the row"
+        )
     start, end = _text(row.get("start")), _text(row.get("end"))
     if end or not _NOUGHT.fullmatch(start or ""):
         raise ValueError(
@@ -156,18 +181,36 @@ def _labels(row: dict[Any, Any]) -> dict[str, Any]:
             "it into a file of its own, or remove both columns where they mean the whole"
         )
     gender, age = _text(row.get("gender")), _text(row.get("age"))
-    if gender and gender not in GENDERS:
-        raise ValueError(f"({clip}) has the gender {gender!r}: write {', '.join(GENDERS)} or none")
+    if gender and gender.lower() not in GENDERS:
+        raise ValueError(
+            f"({clip}) has the gender {gender!r}: write {' or '.join(GENDERS)}, or leave it empty"
+        )
     try:
-        years = float(age) if age else math.nan
+        years = float(age.replace(",", ".")) if age else math.nan
     except ValueError:
         years = math.inf
     if age and not 0 < years <= OLDEST:
-        raise ValueError(f"({clip}) has the age {age!r}: write years as a number, or none")
+        raise ValueError(
+            f"({clip}) has the age {age!r}: write years as a number (45 for the forties), or leave "
+            "it empty"
+        )
     emotion = _text(row.get("emotion"))
-    return {"clip": clip, "speaker": speaker, "gender": gender, "age": years, "emotion": emotion}
+    if emotion and emotion.casefold() in _UNKNOWN and emotion not in meant:
+        raise ValueError(
+            f"({clip}) has the emotion {emotion!r}, which reads as one that is not known: leave "
+            "the cell empty, or name it in the label map (--map) of an evaluation"
+        )
+    return {
+        "clip": clip,
+        "speaker": speaker,
+        "gender": gender.lower() if gender else None,
+        "age": years,
+        "emotion": emotion,
+    }
 
 
 def _text(value: Any) -> str | None:
-    """What a cell says, None where it is empty."""
+    """What a cell says, None where it is empty; `ValueError` where it holds several things."""
+    if isinstance(value, dict | list | tuple | bytes) or getattr(value, "ndim", False):
+        raise ValueError(f"holds a {type(value).__name__} where a word or a number belongs")
     return None if value is None or value != value else str(value).strip() or None

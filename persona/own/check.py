@@ -3,7 +3,6 @@
 import hashlib
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 from io import BytesIO
 from typing import Any
@@ -18,6 +17,7 @@ from persona.errors import AudioError, CorpusError
 from persona.folds import FOLDS
 from persona.keeping import parallel, progress
 from persona.labels import TASKS
+from persona.own.doubts import Finding, doubts
 from persona.own.style import BLUE, subplots
 
 PART = 64
@@ -30,19 +30,6 @@ SAME = 0.995
 """Cosine of two centred embeddings above which clips are listed as near-duplicates."""
 
 _LISTED = 20
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing to know: a heading, a sentence, and what it is about, clip by clip.
-
-    wrong : whether it has to be put right before training.
-    """
-
-    title: str
-    words: str
-    rows: tuple[str, ...] = ()
-    wrong: bool = False
 
 
 def measure(corpus: Corpus, jobs: int | None = None) -> pd.DataFrame:
@@ -92,7 +79,7 @@ def findings(
         *_unusable(rows),
         *_duplicates(rows),
         *(_near_duplicates(rows, embeddings) if embeddings is not None else []),
-        *_labels(rows),
+        *doubts(clips),
         *_speakers(rows),
         *_balance(rows),
         *(shortcut(rows, task) for task in ("emotion", "gender") if rows[task].nunique() >= 2),
@@ -166,24 +153,6 @@ def _near_duplicates(rows: pd.DataFrame, embeddings: np.ndarray) -> list[Finding
     return [Finding("Near-duplicates", words, tuple(pairs))]
 
 
-def _labels(rows: pd.DataFrame) -> list[Finding]:
-    found = []
-    names = rows["emotion"].dropna()
-    spelt = names.groupby(names.str.casefold()).unique()
-    if several := [" = ".join(sorted(group)) for group in spelt if len(group) > 1]:
-        words = "Some emotions are spelt in two ways, which makes them two classes."
-        found.append(Finding("Spelling", words, tuple(several), True))
-    for task, odd in (("gender", 0.0), ("age", 10.0)):
-        of_speaker = rows.dropna(subset=[task]).groupby("speaker")[task]
-        spread = of_speaker.nunique() - 1 if task == "gender" else of_speaker.max().sub(
-            of_speaker.min()
-        )  # fmt: skip
-        if len(who := spread[spread > odd].index.astype(str)):
-            words = f"{len(who)} speakers have labels of {task} that one person cannot have."
-            found.append(Finding(f"Odd {task}s", words, tuple(who), True))
-    return found
-
-
 def _speakers(rows: pd.DataFrame) -> list[Finding]:
     found = []
     if (people := rows["speaker"].nunique()) < FOLDS:
@@ -232,13 +201,12 @@ def shortcut(rows: pd.DataFrame, task: str) -> Finding:
     if known["speaker"].nunique() < FOLDS or known[task].nunique() < 2:
         return Finding(title, "Too few speakers or labels to say.")
     x, y = known[list(QUALITIES)].to_numpy(), known[task].to_numpy()
+    splits = list(GroupKFold(FOLDS).split(x, y, known["speaker"]))
+    if not all(1 < len(set(y[train])) < len(train) for train, _ in splits):
+        return Finding(title, "Too few clips of a label to say.")
     recalls = {
         name: balanced_accuracy_score(
-            y,
-            cross_val_predict(
-                LinearDiscriminantAnalysis(solver="lsqr"), part, y, groups=known["speaker"],
-                cv=GroupKFold(FOLDS),
-            ),
+            y, cross_val_predict(LinearDiscriminantAnalysis(solver="lsqr"), part, y, cv=splits)
         )
         for name, part in [("together", x), *((q, x[:, [i]]) for i, q in enumerate(QUALITIES))]
     }  # fmt: skip

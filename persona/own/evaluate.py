@@ -1,5 +1,6 @@
 """Any model on any corpus: what its card reports of its own, reported of other people's clips."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,18 +10,20 @@ import numpy as np
 from persona import evaluation, features, predictions
 from persona.calibration import AgeInterval
 from persona.corpora import Corpus
-from persona.errors import CorpusError, PersonaError, StoreError
-from persona.keeping import store
+from persona.errors import CorpusError, PersonaError
 from persona.labels import TASKS
 from persona.model import card as cards
 from persona.model import release
 from persona.model.predictor import Predictor
+from persona.own import synonyms
 from persona.own import train as own
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
 
 BATCH = 256
+
+_MAP = '{"label": "class of the model", "another": null}'
 
 
 def evaluate(
@@ -46,10 +49,17 @@ def evaluate(
     """
     tasks = cards.tasks(predictor.card)
     clips, left_out = _mapped(corpus.clips(), mapping or {}, predictor.emotions)
+    only, suggested = "", {}
+    if "emotion" in tasks:
+        unmapped = [label for label in left_out if label not in (mapping or {})]
+        suggested = _suggested(unmapped, clips["emotion"], predictor.emotions)
+        if len(left := clips["emotion"].dropna().unique()) == 1:
+            only, clips = str(left[0]), clips.assign(emotion=None)
     if not any(clips[task].notna().any() for task in tasks):
         raise CorpusError(
             f"{corpus.title} has no label of what the model answers ({', '.join(tasks)}; emotions "
             f"{', '.join(predictor.emotions)}): fill labels in, or map them with --map."
+            f"{' ' + _map_line(suggested) if suggested else ''}"
         )
     predicted = predict(predictor, corpus, jobs)
     usual = evaluation.usual(clips)
@@ -63,6 +73,8 @@ def evaluate(
         "speakers": int(clips["speaker"].nunique()),
         "map": dict(mapping or {}),
         "left_out": left_out,
+        "suggested_map": suggested,
+        "only_emotion": only,
         "metrics": metrics,
         "constant": {name: release.rounded(constant[name]) for name in metrics},
         "groups": {
@@ -90,25 +102,47 @@ def lines(report: dict[str, Any]) -> list[str]:
     ]
     if interval := report.get("age_interval"):
         found.append(f"  ages inside the interval {interval['value']:.0%}")
-    if report["left_out"] and "emotion_accuracy" not in report["metrics"]:
+    if only := report["only_emotion"]:
+        found.append(
+            f"Of the model's emotions only {only} is there, and whoever answers {only} to all has "
+            "that right: emotion is not scored."
+        )
+    elif report["left_out"] and "emotion_accuracy" not in report["metrics"]:
         found.append("No emotion is one of the model's: --map says which label is which class.")
+    if report["suggested_map"]:
+        found.append(_map_line(report["suggested_map"]))
     if report["trained_on_it"]:
         found.append("The model was trained on these very recordings: this is no test.")
     return found
 
 
+def _suggested(
+    left_out: list[str], kept: "Series", classes: tuple[str, ...]
+) -> dict[str, str | None]:
+    """A label map for labels that no map names, where one of them may mean a class, or where fewer
+    than two classes are left without one.
+    """
+    found = synonyms.guesses(left_out, classes)
+    return found if any(found.values()) or kept.nunique() < 2 else {}
+
+
+def _map_line(suggested: dict[str, str | None]) -> str:
+    text = json.dumps(suggested, ensure_ascii=False)
+    return f"A guess at --map, to be looked at (null leaves a label out): {text}"
+
+
 def read_map(file: Path) -> dict[str, str | None]:
     """A label map from JSON: {"label": "class of the model", "another": null}."""
     try:
-        content = store.read_json(file)
-    except StoreError as error:
-        raise PersonaError(f"The label map cannot be used: {error}") from error
+        content = json.loads(file.read_text("utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise PersonaError(
+            f"The label map {file} cannot be read ({error}): write {_MAP}."
+        ) from error
     if not isinstance(content, dict) or not all(
         value is None or isinstance(value, str) for value in content.values()
     ):
-        raise PersonaError(
-            f'{file} is no label map: write {{"label": "class of the model", "another": null}}.'
-        )
+        raise PersonaError(f"{file} is no label map: write {_MAP}.")
     return content
 
 

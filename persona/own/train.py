@@ -19,6 +19,7 @@ from persona.model import card as cards
 from persona.model import saved as models
 from persona.model.card import WEIGHTS
 from persona.model.predictor import Predictor, joined
+from persona.own.doubts import doubts
 from persona.training import Settings
 
 if TYPE_CHECKING:
@@ -65,10 +66,11 @@ def train(
     corpus = corpora.load(path, **({"folder": folder} if folder else {}))
     if not isinstance(corpus, Table) or "+" in str(path):
         raise CorpusError(
-            f"{path} is not a table of clips: name a .csv, .jsonl or .parquet file, without '+' in "
-            "its path."
+            f"{path} is not a table of clips: name a file that ends in "
+            f"{', '.join(Table.SUFFIXES)}, without '+' in its path."
         )
     tasks, notes = learnable(corpus.clips(), shared_speakers)
+    notes += [one.words for one in doubts(corpus.clips())]
     notes += extract(corpus, () if start else representation, jobs)
     emotion, gender, age = (
         w if task in tasks else 0.0 for task, w in zip(TASKS, settings.weights, strict=True)
@@ -141,12 +143,14 @@ def extract(corpus: Corpus, representation: Sequence[str], jobs: int | None) -> 
     """
     if not isinstance(corpus, Table):
         raise CorpusError(
-            f"{corpus.title} is not a table of clips: name a .csv, .jsonl or .parquet file."
+            f"{corpus.title} is not a table of clips: name a file that ends in "
+            f"{', '.join(Table.SUFFIXES)}."
         )
     if problems := corpus.problems():
         raise CorpusError(
             f"{corpus.path} names audio that cannot be used: {corpora.summary(problems)}. Put it "
             f"there or remove the rows; `persona corpus check {corpus.path}` lists them."
+            f"{corpus.hint(problems[0].clip) if problems[0].reason == 'missing' else ''}"
         )
     digests = corpus.digests()
     for name in representation:
