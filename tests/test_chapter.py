@@ -104,8 +104,8 @@ class TestTheBoxThatRerunsAChapter:
 
     def test_has_one_papermill_line_with_every_parameter(self):
         box = chapter.rerun_box("99_toy").data
-        [line] = [x.removeprefix("> ") for x in box.splitlines() if x.startswith("> papermill")]
-        words = shlex.split(line)
+        [line] = [x for x in box.splitlines() if x.startswith("> .venv/bin/papermill ")]
+        words = shlex.split(line.removeprefix("> "))
         assert words[1] == "notebooks/99_toy.ipynb"
         given = yaml.safe_load(words[words.index("-y") + 1])
         assert given == {"representations": ["mfcc"], "epochs": 20, "train": True}
@@ -130,9 +130,16 @@ def test_a_table_can_be_saved_from_the_page():
     assert base64.b64decode(data).decode() == ",a\nx,1\ny,2\n"
 
 
-def test_a_closing_sentence_can_be_recognised():
-    assert chapter.closing("all is well.").data == "**In short:** all is well."
-    assert chapter.closing("a.", "b.", "c.").data == "**In short:** a.\n\n- b.\n- c."
+def test_the_answer_takes_the_place_that_was_kept_for_it(monkeypatch):
+    shown = []
+    monkeypatch.setattr(
+        "IPython.display.display", lambda text, **how: shown.append((text.data, how))
+    )
+    chapter.opening()
+    chapter.closing("a.", "b.", "c.")
+    (empty, first), (answer, then) = shown
+    assert empty == "" and answer == "**In short:** a.\n\n- b.\n- c."
+    assert then == first | {"update": True}
 
 
 def test_chapters_are_quick_where_the_environment_says_so(monkeypatch):

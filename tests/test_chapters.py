@@ -9,6 +9,7 @@ import pytest
 import toys
 
 CELLS = (
+    "from persona.study import chapter\nchapter.opening()",
     "seeds = [0]  # deals of the folds\ntrain = False  # True: compute",
     """
 import json
@@ -32,6 +33,7 @@ results = run([whole, emotions, lookup], study="toy", train=train, jobs=1)
 table = compare({"half - whole": (results[emotions], results[whole])}, draws=200)
 found = [value(results[e], "gender_accuracy") for e in (whole, emotions)]
 print(json.dumps({"gender": found, "changes": changes(table)}))
+chapter.closing("half is less.")
 """,
 )
 
@@ -43,7 +45,7 @@ def chapter(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     toys.write_features(toys.Toy())
     notebook = nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, CELLS)))
-    notebook.cells[0].metadata["tags"] = ["parameters"]
+    notebook.cells[1].metadata["tags"] = ["parameters"]
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
     notebook.metadata["language_info"] = {"name": "python"}
     nbformat.write(notebook, tmp_path / "chapter.ipynb")
@@ -53,6 +55,8 @@ def chapter(tmp_path, monkeypatch) -> Path:
 def answer(notebook: Path, **parameters) -> dict:
     out = notebook.with_name("out.ipynb")
     done = papermill.execute_notebook(notebook, out, parameters=parameters, progress_bar=False)
+    [shown] = done.cells[0].outputs  # computed last, kept with the notebook under its first cell
+    assert shown.data["text/markdown"] == "**In short:** half is less."
     return json.loads(done.cells[-1].outputs[0].text)
 
 

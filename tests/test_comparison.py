@@ -6,7 +6,8 @@ import pytest
 from persona.errors import PersonaError
 from persona.evaluation import Sums
 from persona.study import compare, score
-from persona.study.comparison import differences, value
+from persona.study.comparison import differences, pivot, tidy, value
+from persona.study.terms import METRICS
 
 
 def sums_of(accuracy: float, people: int = 12, age_error: float = 1.0) -> Sums:
@@ -76,6 +77,19 @@ class TestTables:
         assert table.loc[("a", "x"), "emotion, %"] == "70.0 [70.0, 70.0]"
         assert table.loc[("b", "y"), "age RMSE, years"] == "3.0 [3.0, 3.0]"
         assert list(table.columns) == ["emotion, %", "gender, %", "age RMSE, years"]
+
+    def test_a_tidy_frame_has_a_row_for_each_experiment_and_metric(self):
+        frame = tidy({("a", "x"): GOOD, ("b", "y"): BAD}, ["network", "tested on"])
+        assert list(frame) == ["network", "tested on", "metric", "value", "low", "high"]
+        assert len(frame) == 2 * len(METRICS)
+        assert frame.set_index(["network", "metric"])["value"]["a", "age_rmse"] == 1
+
+    def test_a_pivot_keeps_the_order_in_which_things_came(self):
+        counts = {("z", "one"): GOOD, ("a", "one"): BAD, ("z", "two"): BAD}
+        table = pivot(tidy(counts, ["network", "place"]), ["network", "place"], METRICS)
+        assert list(table.index) == [("z", "one"), ("z", "two"), ("a", "one")]
+        assert list(table.columns) == [METRICS[metric].heading for metric in METRICS]
+        assert list(table.index.names) == ["network", "place"]
 
     def test_a_value_is_over_all_speakers(self):
         assert value(GOOD, "emotion_accuracy") == pytest.approx(0.7)

@@ -19,18 +19,6 @@ document.addEventListener("DOMContentLoaded", () => {
   document.querySelector(".article-header-buttons").prepend(button);
 });
 
-// A chapter's answer is computed below its code; readers find it under the question as well.
-document.addEventListener("DOMContentLoaded", () => {
-  const answer = document.querySelector(".tag_hide-input > .cell_output");
-  const question = [...document.querySelectorAll(".bd-article section > p")].find(
-    (paragraph) => paragraph.textContent.startsWith("Question."),
-  );
-  if (!answer || !question || document.querySelector(".persona-front")) return;
-  const copy = answer.cloneNode(true);
-  copy.classList.add("persona-answer");
-  question.after(copy);
-});
-
 // A wide equation scrolls on a phone, which keys must be able to do, too.
 document.addEventListener("DOMContentLoaded", () => {
   for (const equation of document.querySelectorAll('math[display="block"]')) equation.tabIndex = 0;

@@ -207,7 +207,7 @@ def rerun_box(notebook: str, values: Mapping[str, Any] | None = None) -> "Markdo
     lines = [
         "**Rerun this chapter**, with other values if you like:", "",
         "```bash",
-        f"papermill notebooks/{notebook}.ipynb my_{notebook}.ipynb -y '{again}'",
+        f".venv/bin/papermill notebooks/{notebook}.ipynb my_{notebook}.ipynb -y '{again}'",
         "```", "",
         *(f"| {line} |" for line in lines),
     ]  # fmt: skip
@@ -236,9 +236,21 @@ def download(table: "pd.DataFrame", name: str) -> "HTML":
     )
 
 
-def closing(finding: str, *details: str) -> "Markdown":
-    """A chapter's answer: its finding, which the README collects, and details as a list."""
-    from IPython.display import Markdown
+def opening() -> None:
+    """Where `closing` shows a chapter's answer: under its question, wherever it is read."""
+    _show("")
 
-    return Markdown("\n".join([CLOSING + finding, *([""] if details else []),
-                               *(f"- {detail}" for detail in details)]))  # fmt: skip
+
+def closing(finding: str, *details: str) -> None:
+    """Show a chapter's answer at its opening, whose output is kept with the notebook.
+
+    finding : what the README collects. details : a list below it.
+    """
+    lines = [CLOSING + finding, *([""] if details else []), *(f"- {one}" for one in details)]
+    _show("\n".join(lines), update=True)
+
+
+def _show(text: str, **options: bool) -> None:
+    from IPython.display import Markdown, display
+
+    display(Markdown(text), display_id="answer", **options)

@@ -24,6 +24,46 @@ def value(counts: Sums, metric: str) -> float:
     return float(evaluation.metrics(counts, everyone)[metric][0])
 
 
+def tidy(counts: Mapping[tuple[str, ...], Sums], names: Sequence[str]) -> pd.DataFrame:
+    """A row per experiment and metric, with a 95 % interval over speakers.
+
+    counts : sums by the values of the columns `names`.
+
+    Returns the columns `names`, `metric` (of `evaluation.METRICS`), `value`, `low` and `high`, in
+    the unit of `evaluation`.
+    """
+    columns = [*names, "metric", "value", "low", "high"]
+    rows = [
+        (*key, metric, *found)
+        for key, sums in counts.items()
+        for metric, *found in evaluation.score(sums).itertuples()
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def pivot(
+    rows: pd.DataFrame,
+    index: Sequence[str],
+    measures: Sequence[str] = tuple(MEASURES.values()),
+) -> pd.DataFrame:
+    """A frame of `tidy` as it is printed: values with intervals, a column per measure.
+
+    index : columns that name a row of the table, which keeps their values in order of appearance.
+    """
+    for measure in measures:
+        known("measure", measure, METRICS)
+    rows = rows[rows["metric"].isin(measures)]
+    cells = rows[["metric", "value", "low", "high"]].itertuples(index=False)
+    printed = [interval(numbers, metric) for metric, *numbers in cells]
+    order = {name: pd.Categorical(rows[name], rows[name].unique()) for name in index}
+    columns = pd.Categorical(rows["metric"], list(measures))
+    table = rows.assign(**order, metric=columns, printed=printed).pivot_table(
+        "printed", list(index), "metric", aggfunc="first", observed=True
+    )
+    table.columns = [METRICS[metric].heading for metric in table]
+    return table.reset_index().astype(dict.fromkeys(index, object)).set_index(list(index))
+
+
 def score(
     counts: Mapping[Any, Sums], measures: Sequence[str] = tuple(MEASURES.values())
 ) -> pd.DataFrame:
@@ -32,15 +72,10 @@ def score(
     counts : sums by row label; labels that are tuples become levels of the index.
     measures : metrics of `evaluation.METRICS`.
     """
-    return as_table({label: as_row(sums, measures) for label, sums in counts.items()})
-
-
-def as_row(sums: Sums, measures: Sequence[str] = tuple(MEASURES.values())) -> dict[str, str]:
-    """Values with 95 % intervals over speakers by the heading of each measure."""
-    for measure in measures:
-        known("measure", measure, METRICS)
-    found = evaluation.score(sums)
-    return {METRICS[m].heading: interval(found.loc[m].to_numpy(), m) for m in measures}
+    keys = {label: label if isinstance(label, tuple) else (label,) for label in counts}
+    names = [f"level {number}" for number in range(len(next(iter(keys.values()))))]
+    rows = tidy({keys[label]: sums for label, sums in counts.items()}, names)
+    return pivot(rows, names, measures).rename_axis([None] * len(names))
 
 
 def as_table(rows: dict[Any, dict[str, str]]) -> pd.DataFrame:
