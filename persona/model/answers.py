@@ -20,15 +20,7 @@ def columns(emotions: Sequence[str] = EMOTIONS) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-COLUMNS = columns()
-
 Row = dict[str, Any]
-
-
-def csv_text(rows: Sequence[Row], emotions: Sequence[str] = EMOTIONS) -> str:
-    """Rows as CSV: `columns`, then a line for each."""
-    header = columns(emotions)
-    return csv_line(header) + "".join(csv_row(row, header) for row in rows)
 
 
 def json_text(rows: Sequence[Row]) -> str:

@@ -76,8 +76,7 @@ def test_a_wav_an_mp3_a_broken_file_and_a_good_one_again(page, recordings, pictu
     assert_three_answers(page, 0)
 
 
-def test_a_flac_as_pictured_in_the_book(chromium, voila, pictures):
-    """`build/browser/app.png` of this test is `book/images/app.png`."""
+def test_a_flac_is_answered(chromium, voila, pictures):
     page = open_app(chromium, voila, width=800, height=900)
     choose(page, CLIP)
     press(page)

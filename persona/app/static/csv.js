@@ -1,4 +1,4 @@
-// Answers as CSV: persona/model/answers.py's `csv_text`, cell for cell.
+// Answers as CSV: persona/model/answers.py's lines, cell for cell.
 
 export function csv(rows, columns) {
   const lines = rows.map((row) => {
