@@ -60,7 +60,7 @@ def pivot(
     table = rows.assign(**order, metric=columns, printed=printed).pivot_table(
         "printed", list(index), "metric", aggfunc="first", observed=True
     )
-    table.columns = [METRICS[metric].heading for metric in table]
+    table.columns = pd.Index([METRICS[str(metric)].heading for metric in table])
     return table.reset_index().astype(dict.fromkeys(index, object)).set_index(list(index))
 
 
