@@ -1,8 +1,8 @@
 """Experiments, declared as data: what is trained, on what, and what it is tested on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,29 @@ Relabel = Callable[[pd.DataFrame], pd.DataFrame]
 Estimator = Callable[[np.ndarray, pd.DataFrame, Split, int], Any]
 Start = Callable[[tuple[str, ...]], Any]
 Folds = Callable[[pd.DataFrame], np.ndarray]
+
+
+One = TypeVar("One")
+
+
+class _Several(Generic[One]):
+    """A field that is given one value or several, and holds a tuple."""
+
+    def __init__(self, default: tuple[One, ...] = ()) -> None:
+        self._default = default
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: Any, owner: type | None = None) -> tuple[One, ...]:
+        if instance is None:
+            return self._default
+        values: tuple[One, ...] = vars(instance)[self._name]
+        return values
+
+    def __set__(self, instance: Any, given: One | Iterable[One]) -> None:
+        many = isinstance(given, Iterable) and not isinstance(given, str)
+        vars(instance)[self._name] = tuple(given) if many else (given,)  # type: ignore[arg-type]
 
 
 PLAIN = Settings()
@@ -55,11 +78,11 @@ class Experiment:
     architecture: str = "fcn"
     protocol: str = "speaker-disjoint"
     corpus: str = "crema-d"
-    seeds: tuple[int, ...] = (0, 1, 2)
+    seeds: _Several[int] = _Several((0, 1, 2))
     settings: Settings = PLAIN
-    besides: tuple[str, ...] = ()
-    tested: tuple[str, ...] = ()
-    candidates: tuple[Settings, ...] = ()
+    besides: _Several[str] = _Several()
+    tested: _Several[str] = _Several()
+    candidates: _Several[Settings] = _Several()
     transform: Transform | None = None
     subset: Subset | None = None
     relabel: Relabel | None = None
@@ -75,10 +98,6 @@ class Experiment:
             raise PersonaError(
                 'Ready-made folds go with protocol="given", and it with them: set both or neither.'
             )
-        for name in ("seeds", "besides", "tested", "candidates"):
-            value = getattr(self, name)
-            one = isinstance(value, int | str | Settings)
-            object.__setattr__(self, name, (value,) if one else tuple(value))
         object.__setattr__(self, "seeds", tuple(sorted({int(seed) for seed in self.seeds})))
         if not self.seeds:
             raise PersonaError("An experiment needs a seed: give seeds=[0] or more.")

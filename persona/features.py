@@ -20,6 +20,7 @@ from persona import corpora, representations
 from persona.audio import speech
 from persona.errors import AudioError, CorpusError, FeatureError, PersonaError, StoreError
 from persona.keeping import parallel, progress, store
+from persona.representations import vectors
 
 PART = 64
 """Clips per part: what is lost, at most, when an extraction is killed."""
@@ -67,7 +68,12 @@ def check_name(name: str) -> str:
 
 
 def path(name: str, corpus: str = "crema-d") -> Path:
-    """Where a feature table is read: the user's own, or else the one that ships."""
+    """Where a feature table is read: the user's own, or else the one that ships.
+
+    A file of vectors of one's own, as of `representations.vectors`, is where it is.
+    """
+    if vectors.is_file(name):
+        return Path(name)
     return store.find("features", corpora.key(corpus), f"{check_name(name)}.parquet")
 
 
@@ -83,7 +89,7 @@ def listed(corpus: str = "crema-d") -> list[str]:
 
 
 def read(name: str, corpus: str = "crema-d") -> FeatureTable:
-    """Read a feature table, or several side by side: "dvector+mfcc".
+    """Read a feature table, or several side by side: "dvector+mfcc", "mfcc+vectors.npz".
 
     Raises `FeatureError` where it is missing or damaged, holds what is no embedding, or was made
     by another version of the representation, of the detection of speech or of the corpus.
@@ -101,6 +107,8 @@ def read(name: str, corpus: str = "crema-d") -> FeatureTable:
 
 
 def _read_one(name: str, corpus: str) -> FeatureTable:
+    if vectors.is_file(name):
+        return _own(name, corpus)
     file = path(name, corpus)
     again = f"make it with `persona extract --corpus {corpus}` (there are: {_names(corpus)})."
     if not file.exists():
@@ -110,42 +118,41 @@ def _read_one(name: str, corpus: str) -> FeatureTable:
         clips, embeddings = table.columns["clip"], table.columns["embedding"]
     except (StoreError, KeyError) as error:
         raise FeatureError(f"{file} is no feature table, or is damaged: {again}") from error
-    if problem := _problem(clips, embeddings) or _outdated(table.provenance, corpus):
+    if problem := vectors.problem(clips, embeddings) or _outdated(table.provenance, corpus):
         raise FeatureError(f"{file} {problem}: {again}")
     return FeatureTable(
         clips, embeddings.astype(np.float32), table.provenance, store.checksum(table.columns)
     )
 
 
+def _own(file: str, corpus: str) -> FeatureTable:
+    """Vectors of one's own as a table; its corpus is named by them, as nobody knows its audio."""
+    clips, embeddings, source = vectors.read(file)
+    if problem := vectors.problem(clips, embeddings):
+        raise FeatureError(f"{file} {problem}: make it again.")
+    of = {"name": corpora.key(corpus), "fingerprint": source.sha256, "clips": len(clips)}
+    made_by = {"representation": source.provenance(), "corpus": of, "skipped": {}}
+    checksum = store.checksum({"clip": clips, "embedding": embeddings})
+    return FeatureTable(clips, embeddings, made_by, checksum)
+
+
 def _names(corpus: str) -> str:
     return ", ".join(listed(corpus)) or "none yet"
-
-
-def _problem(clips: np.ndarray, embeddings: np.ndarray) -> str:
-    """What is wrong with the columns of a feature table, in a few words."""
-    if embeddings.ndim != 2 or embeddings.dtype not in (np.float32, np.float16, np.int8):
-        return f"holds embeddings of type {embeddings.dtype} and shape {embeddings.shape}"
-    names, counts = np.unique(clips.astype(str), return_counts=True)
-    if (counts > 1).any():
-        return f"holds the clip {names[counts > 1][0]} more than once"
-    finite = np.isfinite(embeddings).all(axis=1)
-    if not finite.all():
-        return f"holds numbers that are not finite, of clip {clips[~finite][0]}"
-    return ""
 
 
 def _outdated(made_by: dict[str, Any], corpus: str) -> str:
     """What made a table other than what would make it today, in a few words."""
     try:
-        representation, heard = made_by["representation"], made_by["speech"]
+        representation, heard = made_by["representation"], made_by.get("speech")
         name, version = representation["representation"], representation["version"]
         fingerprint = made_by["corpus"]["fingerprint"]
-        current = representations.class_of(name).version
+        here = not representations.from_elsewhere(representation)
+        current = representations.class_of(name).version if here else version
     except (KeyError, TypeError, PersonaError):
         return "does not say what made it"
     if version != current:
         return f"was made by version {version} of {name}, this is version {current}"
-    if heard != speech.provenance():
+    if name != vectors.Vectors.name and heard != speech.provenance():
         return "was made with another detection of speech"
     if corpus in corpora.NAMES and fingerprint != corpora.load(corpus).fingerprint():
         return f"was made from other audio than {corpus}'s"
@@ -169,19 +176,20 @@ def extract(
     where an interrupted run stopped. A table is put together in memory, is replaced only once the
     new one is whole, and never by one of fewer clips.
 
-    name : of the table, by default the representation's.
+    representation : its name, "module:Class", or a file of one's own vectors of these clips, of
+        which nothing is computed.
+    name : of the table, by default the representation's, or the file's.
     clips : those that can be read, by default all of the corpus.
     jobs, backend, scheduler : as of `parallel.run`.
     parameters : of the representation.
 
     Returns the file, and the clips that could not be read, each with a sentence why.
     """
-    file = (
-        store.made()
-        / "features"
-        / corpus.name
-        / f"{check_name(representation if name is None else name)}.parquet"
-    )
+    own = vectors.is_file(representation)
+    kind = vectors.Vectors if own else representations.class_of(representation)
+    default = Path(representation).stem if own else kind.name
+    title = check_name(default if name is None else name)
+    file = store.made() / "features" / corpus.name / f"{title}.parquet"
     every = list(corpus.clips()["clip"])
     chosen = every if clips is None else sorted(set(clips))
     if not chosen:
@@ -191,9 +199,11 @@ def extract(
             f"Only {len(chosen):,} of {len(every):,} clips of {corpus.name} are here, and a table "
             "of a part needs a name of its own: get the rest, or give --name."
         )
-    loaded = representations.load(representation, **parameters)
+    if own:
+        return file, _adopt(representation, file, corpus, chosen)
+    loaded = representations.load(kind, **parameters)
     made_by = {
-        "representation": loaded.provenance(),
+        "representation": representations.provenance(loaded),
         "speech": speech.provenance(),
         "corpus": {"name": corpus.name, "fingerprint": corpus.fingerprint(), "clips": len(chosen)},
     }
@@ -203,7 +213,7 @@ def extract(
             _keep_larger(file, len(chosen))
         parts = {folder / f"{i:06d}.npz": chosen[i : i + PART] for i in range(0, len(chosen), PART)}
         tasks = [
-            (part, (corpus, names, representation, parameters))
+            (part, (corpus, names, kind, parameters))
             for part, names in parts.items()
             if not part.exists()
         ]
@@ -211,6 +221,27 @@ def extract(
         bad = _assemble(file, list(parts), made_by, loaded)
         shutil.rmtree(folder, ignore_errors=True)
     return file, bad
+
+
+def _adopt(
+    source: str, file: Path, corpus: corpora.Corpus, chosen: Sequence[str]
+) -> dict[str, str]:
+    """Make a table of vectors of one's own; return the clips that they lack."""
+    table = _own(source, corpus.name)
+    there = set(table.clips)
+    skipped = {clip: f"{clip} has no vector." for clip in chosen if clip not in there}
+    clips = [clip for clip in chosen if clip in there]
+    if not clips:
+        raise FeatureError(f"{source} holds no clip of {corpus.name}: name clips as it does.")
+    of = {"name": corpus.name, "fingerprint": corpus.fingerprint(), "clips": len(chosen)}
+    with store.lock(file):
+        _keep_larger(file, len(clips))
+        store.write_table(
+            file,
+            {"clip": np.array(clips, object), "embedding": table.at(clips)},
+            {**table.provenance, "corpus": of, "skipped": skipped},
+        )
+    return skipped
 
 
 def _keep_larger(file: Path, clips: int) -> None:
@@ -244,15 +275,15 @@ def _embed_parts(
 
 
 @lru_cache(maxsize=1)
-def _representation(name: str, parameters: tuple[tuple[str, Any], ...]) -> Any:
-    return representations.load(name, **dict(parameters))
+def _representation(made_by: type, parameters: tuple[tuple[str, Any], ...]) -> Any:
+    return representations.load(made_by, **dict(parameters))
 
 
 def _embed_part(
-    corpus: corpora.Corpus, clips: Sequence[str], representation: str, parameters: dict[str, Any]
+    corpus: corpora.Corpus, clips: Sequence[str], made_by: type, parameters: dict[str, Any]
 ) -> dict[str, np.ndarray]:
     """Embeddings of some clips, and what could not be read, as arrays to be kept."""
-    loaded = _representation(representation, tuple(sorted(parameters.items())))
+    loaded = _representation(made_by, tuple(sorted(parameters.items())))
     waveforms, bad, whole = {}, {}, []
     for clip in clips:
         try:
@@ -264,42 +295,42 @@ def _embed_part(
         if not found.seconds:
             whole.append(clip)  # a labelled clip is speech, though the detector found none
         waveforms[clip] = found.samples if found.seconds else samples - samples.mean()
-    vectors = _vectors(loaded, waveforms, bad)
+    embedded = _embedded(loaded, waveforms, bad)
     return {
         "clips": np.array([clip for clip in waveforms if clip not in bad], dtype=str),
-        "vectors": vectors,
+        "vectors": embedded,
         "bad": np.array(list(bad.items()), dtype=str).reshape(-1, 2),
         "whole": np.array([clip for clip in whole if clip not in bad], dtype=str),
     }
 
 
-def _vectors(loaded: Any, waveforms: dict[str, np.ndarray], bad: dict[str, str]) -> np.ndarray:
+def _embedded(loaded: Any, waveforms: dict[str, np.ndarray], bad: dict[str, str]) -> np.ndarray:
     """Embeddings of the waveforms; those that cannot be embedded are added to `bad`."""
     nothing = np.empty((0, loaded.dimension), loaded.dtype)
     try:
         return loaded.embed(list(waveforms.values())) if waveforms else nothing
     except AudioError:
-        vectors = [nothing]
+        each = [nothing]
         for clip, waveform in waveforms.items():
             try:
-                vectors.append(loaded.embed([waveform]))
+                each.append(loaded.embed([waveform]))
             except AudioError as error:
                 bad[clip] = f"{clip}: {error}"
-        return np.concatenate(vectors)
+        return np.concatenate(each)
 
 
 def _assemble(
     file: Path, parts: Sequence[Path], made_by: dict[str, Any], loaded: Any
 ) -> dict[str, str]:
     """Put the parts together into one table; return the clips that could not be read."""
-    clips, vectors, bad, whole = (
+    clips, embedded, bad, whole = (
         np.concatenate([np.load(part)[key] for part in parts])
         for key in ("clips", "vectors", "bad", "whole")
     )
     skipped = dict(bad.tolist())
     if not len(clips):
         raise FeatureError(f"No clip could be read: {next(iter(skipped.values()))}")
-    if problem := _problem(clips, vectors):
+    if problem := vectors.problem(clips, embedded):
         raise FeatureError(f"{made_by['representation']['representation']}: the table {problem}.")
     if skipped:
         _keep_larger(file, len(clips))
@@ -309,6 +340,6 @@ def _assemble(
         "no_speech_found": whole.tolist(),
         "software": store.software("numpy", "soxr", "av", "onnxruntime", *loaded.libraries),
     }
-    embeddings = vectors.astype(loaded.dtype, copy=False)
+    embeddings = embedded.astype(loaded.dtype, copy=False)
     store.write_table(file, {"clip": clips, "embedding": embeddings}, provenance)
     return skipped

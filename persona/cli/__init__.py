@@ -8,16 +8,7 @@ import click
 from persona import __version__
 from persona.cli.corpus import corpus
 from persona.cli.models import audit, evaluate, train
-from persona.cli.options import (
-    FOLDER,
-    FOUND,
-    JOBS,
-    MODEL,
-    PATH,
-    REVISION,
-    SHOWN,
-    complain,
-)
+from persona.cli.options import FOLDER, FOUND, JOBS, MODEL, PATH, REVISION, SHOWN, complain, named
 from persona.errors import PersonaError
 
 
@@ -83,11 +74,17 @@ def extract(
     scheduler: str | None,
     **given: str | None,
 ) -> int:
-    """Embed a corpus into a feature table. Goes on where an interrupted run stopped."""
-    from persona import corpora, features, representations
+    """Embed a corpus into a feature table. Goes on where an interrupted run stopped.
 
+    REPRESENTATION: its name, module:Class of one's own, or a file of vectors (.npz, .parquet).
+    """
+    from persona import corpora, features, representations
+    from persona.representations import vectors
+
+    representation = named(representation)
+    if not vectors.is_file(representation):
+        representations.class_of(representation)
     chosen = corpora.load(corpus, **({"folder": folder} if folder else {}))
-    representations.class_of(representation)
     unusable = {problem.clip: problem.reason for problem in chosen.problems()}
     clips = [clip for clip in chosen.clips()["clip"] if clip not in unusable]
     print(f"{len(clips):,} of {len(clips) + len(unusable):,} clips of {chosen.title} are here.")

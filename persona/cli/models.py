@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from persona.cli.options import FOLDER, JOBS, MODEL, PATH
+from persona.cli.options import FOLDER, JOBS, MODEL, PATH, named
 from persona.errors import PersonaError
 
 
@@ -32,7 +32,8 @@ def train(
 ) -> None:
     """Make a model: cross-validate by speaker, train on every clip, write its card.
 
-    REPRESENTATION: feature tables that are joined (default: those of the model that ships).
+    REPRESENTATION: feature tables that are joined (default: those of the model that ships);
+    module:Class of one's own, or a file of vectors (.npz, .parquet), too.
     """
     from dataclasses import replace
 
@@ -41,6 +42,7 @@ def train(
     from persona.model import release
     from persona.own import train as own
 
+    representation = tuple(map(named, representation))
     if corpus:
         folder_out = out or store.made() / "models" / corpus.stem
         model = own.train(

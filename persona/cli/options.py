@@ -1,5 +1,6 @@
 """Groups of commands, a file each, and the options that they share."""
 
+import os
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,17 @@ FOLDER = click.option("--folder", type=PATH, metavar="DIR", help="Folder of the 
 JOBS = click.option("--jobs", type=click.IntRange(1), help="Workers (default: one per core).")
 MODEL = click.option("--model", help="Folder, or name on the hub (default: the one that ships).")
 REVISION = click.option("--revision", help="Branch, tag or commit on the hub.")
+
+
+def named(representation: str) -> str:
+    """The name of a representation or table; registers `module:Class`, of this folder too."""
+    if ":" not in representation:
+        return representation
+    from persona import representations
+
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    return str(representations.class_of(representation).name)
 
 
 def complain(sentence: str) -> None:

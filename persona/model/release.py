@@ -110,7 +110,10 @@ def _classes(experiment: Experiment, tasks: Sequence[str]) -> dict[str, list[str
 
 def _training(experiment: Experiment) -> dict[str, Any]:
     """What was trained, without the folders in which one's own table and models lie."""
-    described = {**experiment.description(), "corpus": corpora.key(experiment.corpus), "seed": 0}
+    tables = [Path(name).name for name in experiment.representation.split("+")]
+    described = experiment.description() | {
+        "representation": "+".join(tables), "corpus": corpora.key(experiment.corpus), "seed": 0
+    }  # fmt: skip
     described.pop("start", None)
     return described
 

@@ -20,6 +20,7 @@ from persona.model import saved as models
 from persona.model.card import WEIGHTS
 from persona.model.predictor import Predictor, joined
 from persona.own.doubts import doubts
+from persona.representations import vectors
 from persona.training import Settings
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def train(
 
     path : of the table, see `corpora.Table`. folder : of its files, by default the table's own.
     settings : of the networks; the weight of a task is set to 0 where too little is labelled.
-    representation : feature tables, joined: names of representations, or of `TABLES`.
+    representation : feature tables, joined: names of representations, or of `TABLES`, or files of
+        one's own vectors, as of `representations.vectors`.
     shared_speakers : deal clips, not speakers, into folds, as few speakers leave no other way.
         The card says so.
     start : model whose networks training goes on from, a folder, a name on the hub, or "default",
@@ -146,6 +148,14 @@ def extract(corpus: Corpus, representation: Sequence[str], jobs: int | None) -> 
             f"{corpus.title} is not a table of clips: name a file that ends in "
             f"{', '.join(Table.SUFFIXES)}."
         )
+    heard = [name for name in representation if not vectors.is_file(name)]
+    notes = [
+        f"It answers to vectors as those of {Path(name).name}, and not to recordings."
+        for name in representation
+        if name not in heard
+    ]
+    if representation and not heard:
+        return notes
     if problems := corpus.problems():
         raise CorpusError(
             f"{corpus.path} names audio that cannot be used: {corpora.summary(problems)}. Put it "
@@ -153,15 +163,15 @@ def extract(corpus: Corpus, representation: Sequence[str], jobs: int | None) -> 
             f"{corpus.hint(problems[0].clip) if problems[0].reason == 'missing' else ''}"
         )
     digests = corpus.digests()
-    for name in representation:
+    for name in heard:
         made_by, parameters = TABLES.get(name, (name, {}))
         _make(corpus, name, made_by, parameters, jobs)
     if copies := len(digests) - len(set(digests.values())):
-        return [
+        notes.append(
             f"{copies} files are copies of others, which makes its numbers too good where they "
             "stand on both sides: see `persona corpus check`."
-        ]
-    return []
+        )
+    return notes
 
 
 def tables(predictor: Predictor, corpus: Corpus, jobs: int | None = None) -> list[str]:
@@ -173,10 +183,8 @@ def tables(predictor: Predictor, corpus: Corpus, jobs: int | None = None) -> lis
     for made_by in joined(predictor.card["representations"]):
         restored = representations.restore(made_by)
         name = f"{made_by['representation']}-{store.fingerprint(restored.provenance())[:8]}"
-        known: dict[str, Any] = {
-            key: made_by[key] for key in ("layer", "pooling", "revision") if key in made_by
-        }
-        _make(corpus, name, made_by["representation"], known, jobs)
+        parameters = representations.parameters(made_by)
+        _make(corpus, name, made_by["representation"], parameters, jobs)
         names.append(name)
     return names
 
