@@ -8,10 +8,14 @@ import signal
 import socket
 import struct
 import sys
+import threading
 import time
+import urllib.error
+import urllib.request
 import zipfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import httpx
 import numpy as np
@@ -30,6 +34,8 @@ LIMITS = [
     f"--max-mb={MB}", f"--max-seconds={SECONDS}", f"--requests={PLACES}", f"--patience={PATIENCE}",
 ]  # fmt: skip
 TALK = CLIP.read_bytes()
+WASTE = 40
+"""MB by which answering grows a process beyond what it holds."""
 
 
 @pytest.fixture(scope="module")
@@ -152,12 +158,37 @@ class TestPredict:
     def test_refuses_many_that_are_too_large_together(self, server):
         assert "over the limit" in problem(server.post(*[bytes(600_000)] * 4), 413)
 
-    def test_refuses_what_is_no_form_with_files(self, server):
+    def test_refuses_what_is_no_form_with_files_and_says_which_it_is(self, server):
         url = f"{server.url}/predict"
         for sent in ({"content": TALK}, {}, {"data": {"file": "talk.wav"}}):
-            assert "holds no file" in problem(httpx.post(url, **sent), 400)
-        broken = {"content-type": "multipart/form-data"}
-        assert "boundary" in problem(httpx.post(url, content=b"x", headers=broken), 400)
+            assert "is no form" in problem(httpx.post(url, **sent), 400)
+        typed = {"content-type": "multipart/form-data"}
+        assert "boundary" in problem(httpx.post(url, content=b"x", headers=typed), 400)
+        typed = {"content-type": "multipart/form-data; boundary=x"}
+
+        def told(content: bytes) -> str:
+            return problem(httpx.post(url, content=content, headers=typed), 400)
+
+        field = b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\ntalk\r\n--x--\r\n'
+        nothing = (
+            b'--x\r\nContent-Disposition: form-data; name="a"; filename=""\r\n\r\n\r\n--x--\r\n'
+        )
+        assert "holds no file, only file without a file name" in told(field)
+        assert "holds no file:" in told(nothing) and "holds no file:" in told(b"--x--\r\n")
+        assert "ends before its last boundary" in told(form(TALK)[:-9])
+        assert "cannot be read (Part exceeded" in told(field.replace(b"talk", bytes(1_500_000)))
+
+    @pytest.mark.parametrize("path", ["/nothing", "/model", "/predict"])
+    def test_refuses_while_a_client_sends_that_reads_no_answer_before(self, server, path):
+        """Python's urllib: it would see a broken pipe."""
+        body = form(bytes(int(1.7 * MB * 1e6)))
+        request = urllib.request.Request(server.url + path, body, {"Content-Type": "audio/wav"})
+        if path == "/predict":
+            request.add_header("Content-Type", "multipart/form-data; boundary=x")
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=60)
+        wanted = {"/nothing": 404, "/model": 405, "/predict": 413}[path]
+        assert refused.value.code == wanted and b'"detail"' in refused.value.read()
 
     def test_refuses_a_flag_that_is_none(self, server):
         assert "timeline" in problem(server.post(TALK, path="/predict?timeline=oui"), 422)
@@ -184,6 +215,13 @@ class TestTheRest:
         for said in ("POST /predict", "?timeline", "503: Service Unavailable", "GET /healthz"):
             assert said in page
         assert not re.search(r"<script|<link|src=|@import|url\(", page)
+
+    @pytest.mark.parametrize("path", ["/", "/docs", "/model", "/healthz", "/openapi.json"])
+    def test_a_head_is_that_of_its_get(self, server, path):
+        got, head = server.get(path), httpx.head(server.url + path)
+        assert head.status_code == 200 and not head.content
+        assert head.headers["content-length"] == got.headers["content-length"]
+        assert httpx.head(f"{server.url}/predict").status_code == 405
 
     def test_what_there_is_not_is_a_problem_too(self, server):
         assert "GET /predict" in problem(server.get("/predict"), 405)
@@ -218,6 +256,23 @@ class TestABadClient:
             assert slow.recv(100).startswith(b"HTTP/1.1 408")
             assert time.monotonic() - started > PATIENCE - 1
 
+    @pytest.mark.parametrize(
+        "start", [b"", b"GET", b"POST /predict HTTP/1.1\r\nHost: x\r\nA: b\r\n"]
+    )
+    def test_whose_headers_never_end_is_told_so(self, server, start):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=60) as slow:
+            started = time.monotonic()
+            for byte in start:
+                slow.sendall(bytes([byte]))
+            assert slow.recv(100).startswith(b"HTTP/1.1 408")
+            assert PATIENCE - 1 < time.monotonic() - started < PATIENCE + 5
+
+    def test_whose_headers_are_endless_is_refused(self, server):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
+            with suppress(OSError):
+                connection.sendall(b"GET / HTTP/1.1\r\nA: " + bytes(b"a" * 1_000_000))
+            assert connection.recv(100).startswith(b"HTTP/1.1 400")
+
     @pytest.mark.parametrize("stated", [True, False])
     def test_that_sends_a_gigabyte_is_refused_and_others_are_served(self, server, stated):
         start, chunk = form(bytes(1_000_000))[:1_000_000], bytes(1_000_000)
@@ -245,6 +300,52 @@ class TestABadClient:
         assert server.get("/healthz").status_code == 200
         for connection in slow:
             connection.close()
+
+
+def test_64_bad_clients_at_once_take_no_more_memory_than_the_limits_allow():
+    """Beyond what a few answers take: places times megabytes, and what allocation wastes."""
+    places, megabytes = 3, 4
+    options = (f"--requests={places}", f"--max-mb={megabytes}", "--patience=5", "--max-seconds=60")
+    samples, _ = soundfile.read(CLIP)
+    wide = np.resize(samples, (4 * 96_000, 2))  # many bytes, little to answer
+    body = form(encode(wide, 96_000, subtype="FLOAT"))
+    assert 3 < len(body) / 1e6 < megabytes
+    done = threading.Event()
+
+    def uploads(server: Server) -> None:
+        with suppress(OSError), server.sending(body, len(body)) as connection:
+            connection.recv(100)
+
+    def hangs_up(server: Server) -> None:
+        with suppress(OSError):
+            server.sending(body, len(body)).close()
+
+    def sends_slowly(server: Server) -> None:
+        with suppress(OSError), server.sending(body[:-100], len(body)) as connection:
+            for byte in body[-100:-50]:
+                connection.sendall(bytes([byte]))
+                if done.wait(0.2):
+                    return
+
+    def sends_nothing(server: Server) -> None:
+        with socket.create_connection(("127.0.0.1", server.port)):
+            done.wait(10)
+
+    with serving(*options) as server:
+        for _ in range(2 * places):
+            assert server.post(body[:-9].split(b"\r\n\r\n", 1)[1]).status_code == 200
+        before = most = server.memory()
+        clients = [uploads, hangs_up, sends_slowly, sends_nothing] * 16
+        with ThreadPoolExecutor(64) as pool:
+            began = time.monotonic()
+            sent = [pool.submit(client, server) for client in clients]
+            while not all(one.done() for one in sent) and time.monotonic() - began < 60:
+                most = max(most, server.memory())
+                assert server.get("/healthz").json()["requests"] <= places
+                time.sleep(0.1)
+            done.set()
+        assert most - before < places * megabytes + WASTE
+        assert answered(server)
 
 
 def test_a_stop_lets_what_is_in_hand_end_and_takes_nothing_more():

@@ -31,6 +31,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from persona import __version__
+from persona.app.connections import Courtesy, late, protocol
 from persona.audio.folders import readable
 from persona.errors import AudioError, PersonaError
 from persona.model.answers import Row, json_text
@@ -39,7 +40,7 @@ from persona.model.predictor import Predictor
 RETRY = 2
 """Seconds after which one who was turned away may try again."""
 
-_NO_FILES = "The request holds no file: send recordings as multipart/form-data"
+_SEND = "send recordings as the files of a form (multipart/form-data)"
 _DOCS = """<!doctype html><html lang="en"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>PERSONA: the API</title>
 <style>:root {{ color-scheme: light dark }} body {{ font: 1rem/1.5 system-ui, sans-serif;
@@ -62,8 +63,10 @@ class Limits:
 
     megabytes : of a request, all its files together.
     seconds : of a recording.
-    requests : in hand at once: arriving, waiting or being answered. More are turned away.
-    patience : seconds in which a request has to arrive, and in which a stop lets those in hand end.
+    requests : in hand at once: arriving, waiting or being answered, also for clients that are gone
+        by then. More are turned away.
+    patience : seconds in which the headers of a request have to arrive, and its body, and an answer
+        to be taken; and in which a stop lets those in hand end.
     """
 
     megabytes: float = 50.0
@@ -86,6 +89,7 @@ def application(predictor: Predictor, limits: Limits, page: Path | None = None) 
         redoc_url=None,
         exception_handlers=_HANDLERS,
     )
+    app.add_middleware(Courtesy, most=int(limits.megabytes * 1e6), patience=limits.patience)
 
     @app.post("/predict", responses=_PROBLEMS, openapi_extra=_FORM)
     async def predict(request: Request, timeline: bool = True) -> Response:
@@ -161,21 +165,30 @@ class _Desk:
         finally:
             self.in_hand -= 1
 
-    async def received(self, request: Request) -> list[tuple[str, bytes]]:
-        """Name and content of each file of a form."""
-        headers = Headers({"content-type": request.headers.get("content-type", "")})
+    async def received(self, request: Request) -> list["_File"]:
+        """The files of a form."""
+        kind = request.headers.get("content-type", "")
+        if not kind.startswith("multipart/form-data"):
+            raise HTTPException(400, f"The request is no form ({kind or 'of no type'}): {_SEND}.")
+        parser = _Parser(Headers({"content-type": kind}), self._limited(request))
         try:
             async with asyncio.timeout(self._limits.patience):
-                form = await _Parser(headers, self._limited(request)).parse()
+                form = await parser.parse()
         except TimeoutError:
-            sentence = f"It took the request over {self._limits.patience:g} s to arrive: send less."
-            raise HTTPException(408, sentence) from None
+            raise HTTPException(408, late(self._limits.patience)) from None
         except MultiPartException as error:
-            raise HTTPException(400, f"{_NO_FILES} ({error.message.rstrip('.')}).") from None
-        files = [part for _, part in form.multi_items() if isinstance(part, UploadFile)]
-        if not files:
-            raise HTTPException(400, f"{_NO_FILES}.")
-        return [(file.filename or "", await file.read()) for file in files]
+            sentence = f"The form cannot be read ({error.message.rstrip('.')}): {_SEND}."
+            raise HTTPException(400, sentence) from None
+        if not parser.ended:
+            raise HTTPException(400, "The form ends before its last boundary: send it again.")
+        parts = form.multi_items()
+        files = [part for _, part in parts if isinstance(part, UploadFile)]
+        # A page sends a nameless, empty file where none was chosen.
+        if found := [_File(file) for file in files if file.filename or file.size]:
+            return found
+        fields = ", ".join(dict.fromkeys(name for name, part in parts if isinstance(part, str)))
+        only = f", only {fields} without a file name" if fields else ""
+        raise HTTPException(400, f"The request holds no file{only}: {_SEND}.")
 
     async def _limited(self, request: Request) -> AsyncGenerator[bytes, None]:
         """The body; 413 as soon as it is known to be too large."""
@@ -194,35 +207,54 @@ class _Desk:
             "the recordings, or send fewer at once.",
         )
 
-    async def answered(self, request: Request, files: list[tuple[str, bytes]]) -> list[Row]:
-        """A row for each file, in their order; what waits is dropped when the client hangs up."""
-        loop = asyncio.get_running_loop()
-        rows: asyncio.Future[list[Row]] = asyncio.gather(
-            *(loop.run_in_executor(self._threads, self._row, *file) for file in files)
-        )
+    async def answered(self, request: Request, files: list["_File"]) -> list[Row]:
+        """A row for each file, in their order.
+
+        Where the client hangs up, what waits is dropped; what is being answered ends first, as it
+        takes memory until then.
+        """
+        work = [self._threads.submit(self._row, file) for file in files]
+        rows = asyncio.gather(*map(asyncio.wrap_future, work), return_exceptions=True)
         gone = asyncio.ensure_future(request.receive())  # after the body comes the disconnect
         try:
             first: list[asyncio.Future[Any]] = [rows, gone]
             await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
             if not rows.done():
+                for file, job in zip(files, work, strict=True):
+                    if job.cancel():  # it stays in the queue, but without what it was to answer
+                        file.content = b""
+                await rows
                 raise ClientDisconnect
-            return rows.result()
+            return [job.result() for job in work]
         finally:
-            rows.cancel()
             gone.cancel()
 
-    def _row(self, name: str, content: bytes) -> Row:
+    def _row(self, file: "_File") -> Row:
         try:
             predicted = self._predictor.predict(
-                content, name=name, max_bytes=math.inf, max_seconds=self._limits.seconds
+                file.content, name=file.name, max_bytes=math.inf, max_seconds=self._limits.seconds
             )
         except AudioError as error:
-            return {"file": readable(name), "error": str(error)}
-        return {"file": readable(name), **predicted.to_dict()}
+            return {"file": readable(file.name), "error": str(error)}
+        return {"file": readable(file.name), **predicted.to_dict()}
+
+
+class _File:
+    """Name and content of a file that was sent."""
+
+    def __init__(self, upload: UploadFile) -> None:
+        self.name = upload.filename or ""
+        # What the parser filled, itself: `read` would make a second one.
+        self.content: bytes = upload.file._file.getvalue()  # type: ignore[attr-defined]
+        upload.file.close()
 
 
 class _Parser(MultiPartParser):
     spool_max_size = 0  # never to the disk: the size of a request is limited
+    ended = False
+
+    def on_end(self) -> None:
+        self.ended = True
 
 
 def _problem(status: int, sentence: str, headers: Any = None) -> Response:
@@ -265,7 +297,7 @@ def serve(app: FastAPI, host: str, port: int, patience: float) -> None:
         ) from error
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=protocol(patience),
         ws="none",
         lifespan="off",
         log_level="warning",
