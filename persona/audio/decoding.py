@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from persona.audio.headers import Part, boxes, cut_off, parts, stated_asf, stated_mp3, stated_share
+from persona.audio.kinds import mistaken, undecodable
 from persona.audio.waveform import scaled
 from persona.errors import AudioError
 
@@ -87,6 +88,8 @@ class File:
     def __init__(self, file: BinaryIO, fail: Callable[[str], AudioError]) -> None:
         self._file, self._fail = file, fail
         self._size = file.seek(0, os.SEEK_END)
+        if problem := mistaken(file, self._size):
+            raise fail(problem)
         self.notes: list[str] = []
         self._parts = parts(file, self._size)
         self._container, stream = self._open(*self._parts[0])
@@ -142,11 +145,8 @@ class File:
         try:
             container = av.open(part, options=options, metadata_errors="replace")
         except (av.error.FFmpegError, UnicodeError) as error:
-            problem = (
-                "cannot be decoded, being damaged or no audio at all: give a sound or video file, "
-                "such as WAV, MP3, FLAC, OGG, M4A or WebM"
-            )
-            raise self._fail(self._without_index(start, end) or problem) from error
+            problem = self._without_index(start, end) or undecodable(part, EXTENSIONS)
+            raise self._fail(problem) from error
         stream = _track(container)
         if stream is None or stream.codec_context is None or _mistaken(stream.codec_context):
             tracks = bool(container.streams.audio)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from persona.cli.options import FOLDER, JOBS, PATH, SHOWN
+from persona.cli.options import FOLDER, JOBS, OUT_FILE, PATH, SHOWN
 
 
 @click.group()
@@ -47,7 +47,7 @@ def oddities() -> None:
 @corpus.command()
 @click.argument("name")
 @click.argument("folder", type=PATH)
-@click.option("--out", type=PATH, metavar="CSV", help="The table (default: NAME.csv).")
+@click.option("--out", type=OUT_FILE, metavar="CSV", help="The table (default: NAME.csv).")
 def table(name: str, folder: Path, out: Path | None) -> None:
     """List the clips of a published corpus in a table, from the FOLDER that holds it.
 
@@ -62,7 +62,7 @@ def table(name: str, folder: Path, out: Path | None) -> None:
 @corpus.command()
 @click.argument("table", type=PATH, metavar="CSV")
 @FOLDER
-@click.option("--out", type=PATH, metavar="HTML", help="The page.")
+@click.option("--out", type=OUT_FILE, metavar="HTML", help="The page.")
 @JOBS
 def check(table: Path, folder: Path | None, out: Path | None, jobs: int | None) -> int:
     """Check one's own recordings: files, copies, labels, balance, shortcuts; as a page, too."""

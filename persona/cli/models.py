@@ -5,13 +5,13 @@ from typing import Any
 
 import click
 
-from persona.cli.options import FOLDER, JOBS, MODEL, PATH, named
+from persona.cli.options import FOLDER, JOBS, MODEL, OUT_FILE, OUT_FOLDER, PATH, named
 from persona.errors import PersonaError
 
 
 @click.command()
 @click.argument("representation", nargs=-1)
-@click.option("--out", type=PATH, metavar="DIR", help="Folder of the model.")
+@click.option("--out", type=OUT_FOLDER, metavar="DIR", help="Folder of the model.")
 @click.option("--networks", type=click.IntRange(1), default=3, help="In the ensemble.")
 @click.option(
     "--corpus", type=PATH, metavar="CSV", help="Of one's own recordings: file, speaker, ..."
@@ -69,7 +69,7 @@ def train(
 @MODEL
 @click.option("--map", "label_map", type=PATH, metavar="JSON", help='{"label": "class" or null}')
 @FOLDER
-@click.option("--out", type=PATH, metavar="JSON", help="Write the report there too.")
+@click.option("--out", type=OUT_FILE, metavar="JSON", help="Write the report there too.")
 @JOBS
 def evaluate(
     corpus: str,
@@ -101,7 +101,7 @@ def evaluate(
 @click.argument("clips", type=PATH, metavar="CSV")
 @click.option("--split", required=True, metavar="COLUMN", help="Fold numbers, or train and test.")
 @FOLDER
-@click.option("--out", type=PATH, metavar="HTML", help="Write it as a page, too.")
+@click.option("--out", type=OUT_FILE, metavar="HTML", help="Write it as a page, too.")
 @JOBS
 def audit(clips: Path, split: str, folder: Path | None, out: Path | None, jobs: int | None) -> None:
     """Tell how much of what a split reports is memory of who is speaking.

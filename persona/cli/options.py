@@ -4,13 +4,30 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import click
 
 SHOWN = 20
 """Skipped clips that are listed one by one."""
 
+
+class _Out(click.Path):
+    """A file or folder to be written, of which is found out beforehand whether it can be."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        there = next(place for place in (path, *path.absolute().parents) if place.exists())
+        if there != path and not there.is_dir():
+            self.fail(f"{path} cannot be made, as {there} is a file: name another.", param, ctx)
+        if not os.access(there, os.W_OK):
+            self.fail(f"{there} cannot be written to: name another place.", param, ctx)
+        return path
+
+
 PATH = click.Path(path_type=Path)
+OUT_FILE = _Out(dir_okay=False, path_type=Path)
+OUT_FOLDER = _Out(file_okay=False, path_type=Path)
 FOUND = click.Path(exists=True, file_okay=False, path_type=Path)
 FOLDER = click.option("--folder", type=PATH, metavar="DIR", help="Folder of the corpus's audio.")
 JOBS = click.option("--jobs", type=click.IntRange(1), help="Workers (default: one per core).")

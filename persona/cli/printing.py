@@ -199,7 +199,7 @@ def _resuming(file: Path, form: str, header: Sequence[str]) -> Iterator[tuple[Te
 def _resumed(file: Path, form: str, columns: Sequence[str]) -> set[str]:
     """Files that `file` answers, as they are printed; what failed or was cut off is taken out."""
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")  # a spreadsheet may have saved it
         lines = text[: text.rfind("\n") + 1].splitlines(keepends=True)
         header = [csv_line(columns)] if form == "csv" and lines else []
         if lines[: len(header)] != header:

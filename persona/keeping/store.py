@@ -90,9 +90,10 @@ def _writable(file: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        moves = "set PERSONA_BUILD to" if file.is_relative_to(made()) else "name"
         raise StoreError(
-            f"{file} cannot be written ({error.strerror or error}): make room there, or set "
-            "PERSONA_BUILD to a folder that can be written to."
+            f"{file} cannot be written ({error.strerror or error}): make room there, or {moves} a "
+            "folder that can be written to."
         ) from error
 
 

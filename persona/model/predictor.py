@@ -59,6 +59,10 @@ class Predictor:
 
     def __init__(self, model: Model) -> None:
         """Raises what `load` raises, but for a model that is not there."""
+        if not isinstance(model, Model):
+            raise ModelError(
+                f"A {type(model).__name__} is no model: use Predictor.load({model!r})."
+            )
         self.model, self.card = model, model.card
         if self.card["speech"] != speech.provenance():
             raise ModelError(
@@ -111,6 +115,7 @@ class Predictor:
     def predict(
         self,
         source: audio.Source,
+        rate: float | None = None,
         *,
         name: str | None = None,
         at_least: float = 0.0,
@@ -123,6 +128,7 @@ class Predictor:
         Parameters
         ----------
         source : path, bytes of a file, or `(waveform, rate)`; see `audio.Reader`.
+        rate : in Hz, of a waveform that is given without it.
         name : what messages call the audio, by default the name of the file.
         at_least : name no emotion whose probability is lower than this, 0 to 1; see
             `Prediction.trust`.
@@ -133,10 +139,14 @@ class Predictor:
         Raises
         ------
         AudioError : the audio cannot be used, or nobody speaks in it; the message says why.
-        PersonaError : `at_least` is no probability.
+        PersonaError : `at_least` is no probability, or a limit is no number.
         """
+        for limit in (at_least, max_seconds, 0 if max_bytes is None else max_bytes):
+            if not isinstance(limit, int | float):
+                raise PersonaError(f"{limit!r} is no number: leave the argument out, or give one.")
         if not 0 <= at_least <= 1:
             raise PersonaError(f"{at_least} is no probability: give one from 0 to 1.")
+        source = source if rate is None else (source, rate)
         found, windows, answers = speech.Listener(), [], []
         with audio.Reader(
             source, name=name, max_bytes=max_bytes, max_seconds=max_seconds
