@@ -249,6 +249,7 @@ class TestWriting:
             raise OSError(errno.ENOSPC, "No space left on device")
 
         monkeypatch.setattr(os if call == "fsync" else Path, call, full)
+        monkeypatch.setenv("PERSONA_BUILD", str(tmp_path))
         wanted = r"/a cannot be written \(No space left on device\): make room .*PERSONA_BUILD"
         with pytest.raises(StoreError, match=wanted):
             store.write_bytes(tmp_path / "a", b"new")
