@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+import toys  # noqa: F401, which registers the toy representation
 from made_voices import CLASSES, table
 from toy_model import CLIP
 
