@@ -247,6 +247,14 @@ class TestJoinedFiles:
         assert heard.notes == ("3 recordings joined end to end", "resampled from 44100 Hz")
 
 
+@pytest.mark.parametrize("rate", [16_000, 44_100, 48_000])
+@pytest.mark.parametrize("seconds", [1.0, 1.935, 2.1003])
+def test_an_m4a_ends_where_its_sound_ends(rate, seconds):
+    """Its coder fills the last frame, with up to 64 ms at 16 kHz; the file says by how much."""
+    content = encode_by_ffmpeg(sine(seconds, rate), rate, "aac", "ipod")
+    assert audio.read(content).seconds == pytest.approx(seconds, abs=0.0002)
+
+
 class TestDamage:
     @pytest.mark.parametrize("name", ["stream.aac", "messenger.opus", "phone.amr"])
     def test_a_file_without_length_that_was_cut_off_says_where(self, name):

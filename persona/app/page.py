@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from persona.audio import downmix, quality, reader, speech
+from persona.audio import downmix, quality, reader, resampling, speech
 from persona.errors import ModelError, StoreError
 from persona.keeping import store
 from persona.labels import GENDERS
@@ -98,6 +98,7 @@ def constants() -> dict[str, dict[str, Any]]:
         "audio": {
             **_of(reader, "EXTENSIONS", "LOUDEST", "RATE", "SHORT", "SHORTEST"),
             "MAX_BYTES": MAX_BYTES,
+            **_of(resampling, "FROM_ABOVE", "FROM_BELOW"),
             "POINTS": prediction.POINTS,
             "SILENCE": downmix.SILENCE,
         },

@@ -11,7 +11,7 @@ import numpy as np
 
 from persona.audio.headers import Part, boxes, cut_off, parts, stated_asf, stated_mp3, stated_share
 from persona.audio.kinds import mistaken, undecodable
-from persona.audio.waveform import scaled
+from persona.audio.waveform import frame_array, interleaved
 from persona.errors import AudioError
 
 EXTENSIONS = (
@@ -118,7 +118,7 @@ class File:
                 else:
                     stream = _track(self._container)
                 before = log.found
-                yield from _joined(_frames(self._container, stream, log))
+                yield from _joined(_frames(self._container, stream, log), log)
                 log.stated += self._stated(stream, log, part, log.found - before)
                 log.cut = log.cut or cut_off(_kind(self._container), self._file, *part)
             except (AudioError, av.error.FFmpegError):
@@ -225,6 +225,7 @@ class _Log:
     cut: bool = False  # within its last packet
     first: int = 0  # byte at which the first packet of the part begins
     stuck: bool = False
+    padding: int = 0  # samples with which a coder filled the last frame of the part
 
 
 def unreadable(error: OSError) -> str:
@@ -276,6 +277,7 @@ def _frames(container: Any, stream: Any, log: _Log) -> Iterator[tuple[int, Any]]
     good = bad = pending = 0  # bytes; pending: bad ones that may be the last
     started, gaps, expected = log.found, 0.0, None
     first: int | None = None
+    log.padding = 0
     for packet in _packets(container, stream, log):
         if first is None and packet.pos is not None:
             first = log.first = packet.pos
@@ -299,7 +301,10 @@ def _frames(container: Any, stream: Any, log: _Log) -> Iterator[tuple[int, Any]]
                 gaps += frame.samples / rate  # time stamps end where its parser lost a frame
             expected = None if time is None else time + frame.samples / rate
             bad, pending = bad + pending, 0
-            log.found += frame.samples / rate
+            if kind == "mov" and time is not None and _ends(stream, packet):
+                kept = round(packet.duration * packet.time_base * rate)
+                log.padding = max(0, frame.samples - kept)
+            log.found += (frame.samples - log.padding) / rate
             yield rate, frame
     found = log.found - started
     if kind == "aac" and first is not None:  # whose demuxer skips what it does not know
@@ -310,40 +315,30 @@ def _frames(container: Any, stream: Any, log: _Log) -> Iterator[tuple[int, Any]]
     log.lost += gaps
 
 
+def _ends(stream: Any, packet: Any) -> bool:
+    """It is the last one of a track that states how long it is, to a few milliseconds."""
+    end = (packet.pts or 0) + (packet.duration or 0) + 0.01 / stream.time_base
+    return bool(packet.duration and 0 < (stream.duration or 0) <= end)
+
+
 def _filled(frame: Any) -> bool:
     return frame.samples > 0
 
 
-def _joined(frames: Iterator[tuple[int, Any]]) -> Iterator[tuple[int, np.ndarray]]:
+def _joined(frames: Iterator[tuple[int, Any]], log: _Log) -> Iterator[tuple[int, np.ndarray]]:
     """Few larger arrays for many small frames of one form."""
     held: list[np.ndarray] = []
     form: tuple[Any, ...] = ()
     length = 0
     for rate, frame in frames:
-        array = _array(frame)
+        array = frame_array(frame)
         new = rate, array.size // frame.samples, len(array), array.dtype
         if held and (new != form or length >= _CHUNK):
-            yield form[0], _interleaved(held, form[1])
+            yield form[0], interleaved(held, form[1])
             held, length = [], 0
         form = new
         held.append(array)
         length += frame.samples
     if held:
-        yield form[0], _interleaved(held, form[1])
-
-
-def _array(frame: Any) -> np.ndarray:
-    """Shape (channels, n), or (1, n * channels)."""
-    import av
-
-    # PyAV has no 64-bit integers, and crashes by the planes of eight channels or more.
-    if frame.format.name == "s64" or (frame.format.is_planar and frame.layout.nb_channels > 7):
-        (frame,) = av.AudioResampler("dbl", frame.layout, frame.sample_rate).resample(frame)
-    array: np.ndarray = frame.to_ndarray()
-    return array
-
-
-def _interleaved(parts: list[np.ndarray], channels: int) -> np.ndarray:
-    joined = np.concatenate(parts, axis=1)
-    planar = len(joined) == channels
-    return scaled(np.ascontiguousarray(joined.T) if planar else joined.reshape(-1, channels))
+        whole = interleaved(held, form[1])
+        yield form[0], whole[: len(whole) - log.padding]

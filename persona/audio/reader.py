@@ -14,11 +14,10 @@ import numpy as np
 from persona.audio.decoding import EXTENSIONS as EXTENSIONS
 from persona.audio.decoding import File, opened, unreadable
 from persona.audio.downmix import SILENCE, Downmix
+from persona.audio.resampling import RATE as RATE
+from persona.audio.resampling import Resampler
 from persona.audio.waveform import MAX_CHANNELS, Waveform, bits_of_floats, scale_note, unclear_scale
 from persona.errors import AudioError
-
-RATE = 16_000
-"""Sampling rate in Hz of every waveform inside the package."""
 
 MAX_BYTES = 200_000_000
 """Largest file read, unless the environment says otherwise in PERSONA_MAX_MB."""
@@ -212,18 +211,15 @@ class Reader:
     def _of_one_form(
         self, rate: float, channels: int, chunks: Iterator[np.ndarray]
     ) -> Iterator[np.ndarray]:
-        import soxr
-
         start = self._found
-        resampler = soxr.ResampleStream(rate, RATE, 1) if rate != RATE else None
+        resampler = Resampler(rate)
         downmix = Downmix(rate, channels, self._input.floats)
         for mono in downmix.mixed(chunks):
             self._found += len(mono) / rate
             self._check_samples(mono, downmix)
             self._note_downmix(downmix, start)
-            yield self._noted(resampler.resample_chunk(mono) if resampler else mono)
-        if resampler:
-            yield self._noted(resampler.resample_chunk(np.empty(0, np.float32), last=True))
+            yield self._noted(resampler.chunk(mono))
+        yield self._noted(resampler.chunk(np.empty(0, np.float32), last=True))
 
     def _noted(self, samples: np.ndarray) -> np.ndarray:
         self._envelope.add(samples)

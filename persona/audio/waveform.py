@@ -29,6 +29,23 @@ def scaled(samples: np.ndarray) -> np.ndarray:
     return floats if kind == "f" else floats * np.float32(2.0 ** (1 - bits))
 
 
+def frame_array(frame: Any) -> np.ndarray:
+    """What a frame of PyAV holds: shape (channels, n), or (1, n * channels)."""
+    import av
+
+    # PyAV has no 64-bit integers, and crashes by the planes of eight channels or more.
+    if frame.format.name == "s64" or (frame.format.is_planar and frame.layout.nb_channels > 7):
+        (frame,) = av.AudioResampler("dbl", frame.layout, frame.sample_rate).resample(frame)
+    array: np.ndarray = frame.to_ndarray()
+    return array
+
+
+def interleaved(parts: list[np.ndarray], channels: int) -> np.ndarray:
+    joined = np.concatenate(parts, axis=1)
+    planar = len(joined) == channels
+    return scaled(np.ascontiguousarray(joined.T) if planar else joined.reshape(-1, channels))
+
+
 def bits_of_floats(peak: float) -> int | None:
     """Bits of the integers at whose scale floats with this peak are; 0 for full scale +-1.
 

@@ -1,23 +1,28 @@
-// Any audio that the browser decodes -> mono at 16 kHz: persona/audio without its own decoder,
-// and without a note of the sampling rate, which a browser does not tell.
+// Any audio that the browser decodes -> mono at 16 kHz: persona/audio without its own decoder.
+
+import { statedRate } from "./rates.js";
+import { resampled } from "./resampling.js";
 
 export class AudioError extends Error {} // one sentence, meant for a person
 
+const USUAL = 48000; // Hz
 const printable = (name) => name.replace(/[\p{C}]/gu, "?");
 
 // `file` is a File; C are the constants of persona/app/page.py's "audio".
 export async function read(file, C) {
   const name = `"${printable(file.name)}"`;
   const fail = (problem) => new AudioError(`${name} ${problem}.`);
-  const context = new OfflineAudioContext(1, 1, C.RATE); // decodes to this rate
+  const buffer = await file.arrayBuffer();
+  const stated = statedRate(buffer);
   let decoded;
   try {
-    decoded = await context.decodeAudioData(await file.arrayBuffer());
+    decoded = await contextAt(stated).decodeAudioData(buffer);
   } catch {
     throw fail("cannot be decoded by this browser: give a WAV, FLAC, MP3 or M4A file with sound");
   }
   const { samples, notes } = downmixed(decoded);
-  const seconds = samples.length / C.RATE;
+  if (stated && stated !== C.RATE) notes.push(`resampled from ${stated} Hz`);
+  const seconds = samples.length / decoded.sampleRate;
   const lowest = samples.reduce((a, b) => Math.min(a, b), Infinity);
   const highest = samples.reduce((a, b) => Math.max(a, b), -Infinity);
   if (!Number.isFinite(lowest + highest))
@@ -30,7 +35,18 @@ export async function read(file, C) {
   if (seconds < C.SHORT) notes.push(`only ${seconds.toFixed(1)} s long: expect little`);
   const peak = Math.max(-lowest, highest);
   if (peak > C.LOUDEST) notes.push(`peaks at ${Number(peak.toPrecision(3))} times full scale`);
-  return { samples, notes, name, envelope: envelope(samples, C.POINTS) };
+  const heard = await resampled(samples, decoded.sampleRate, C);
+  return { samples: heard, notes, name, envelope: envelope(heard, C.POINTS) };
+}
+
+// A context decodes to its own rate, which is that of the file where a browser bears it. Of other
+// rates 48 kHz keeps what is heard.
+function contextAt(stated) {
+  try {
+    return new OfflineAudioContext(1, 1, stated ?? USUAL);
+  } catch {
+    return new OfflineAudioContext(1, 1, USUAL);
+  }
 }
 
 // The average of the channels, or the strongest where they cancel each other. Python looks at
