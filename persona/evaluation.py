@@ -56,7 +56,7 @@ def sums(predictions: pd.DataFrame, clips: pd.DataFrame) -> Sums:
         on="clip", suffixes=("_predicted", ""), validate="many_to_one",
     )  # fmt: skip
     seed = np.unique(rows["seed"], return_inverse=True)[1]
-    speakers, speaker = np.unique(rows["speaker"], return_inverse=True)
+    speakers, speaker = _ordered(rows["speaker"].to_numpy())
     shape = (seed.max() + 1, len(speakers))
     names = emotions(predictions)
     confusion = np.zeros((*shape, len(names), len(names)))
@@ -75,6 +75,15 @@ def sums(predictions: pd.DataFrame, clips: pd.DataFrame) -> Sums:
     known = np.isfinite(t)
     np.add.at(counts.age, (seed[known], speaker[known]), moments[known])
     return counts
+
+
+def _ordered(speakers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Names that occur, by number where all are numbers, and which of them each row has."""
+    names, rows = np.unique(speakers, return_inverse=True)
+    texts = [str(name) for name in names]
+    numbers = all(text.isdecimal() for text in texts)
+    order = sorted(range(len(texts)), key=lambda i: (int(texts[i]) if numbers else 0, texts[i]))
+    return names[order], np.argsort(order)[rows]
 
 
 def joined(of_tasks: Mapping[str, Sums]) -> Sums:
@@ -213,9 +222,11 @@ def frame(counts: Sums, classes: Sequence[str] = EMOTIONS) -> pd.DataFrame:
 
 
 def from_frame(rows: pd.DataFrame, classes: Sequence[str] = EMOTIONS) -> Sums:
-    """The sums that `frame` wrote."""
-    speakers, columns, n = rows["speaker"].unique(), sum_columns(classes), len(classes)
-    values = rows[columns].to_numpy().reshape(-1, len(speakers), len(columns))
+    """The sums that `frame` wrote, whatever the order of its rows."""
+    columns, n = sum_columns(classes), len(classes)
+    speakers, speaker = _ordered(rows["speaker"].to_numpy())
+    order = np.lexsort([speaker, rows["seed"].to_numpy()])
+    values = rows[columns].to_numpy()[order].reshape(-1, len(speakers), len(columns))
     emotion, gender, age = np.split(values, [n * n, n * n + 4], axis=-1)
     shape = values.shape[:2]
     return Sums(emotion.reshape(*shape, n, n), gender.reshape(*shape, 2, 2), age, speakers)

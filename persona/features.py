@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -178,7 +179,8 @@ def extract(
 
     representation : its name, "module:Class", or a file of one's own vectors of these clips, of
         which nothing is computed.
-    name : of the table, by default the representation's, or the file's.
+    name : of the table, by default the file's, or the representation's, which stands for its
+        default parameters.
     clips : those that can be read, by default all of the corpus.
     jobs, backend, scheduler : as of `parallel.run`.
     parameters : of the representation.
@@ -199,6 +201,7 @@ def extract(
             f"Only {len(chosen):,} of {len(every):,} clips of {corpus.name} are here, and a table "
             "of a part needs a name of its own: get the rest, or give --name."
         )
+    _check_default("" if own else kind.name, title, kind, parameters)
     if own:
         return file, _adopt(representation, file, corpus, chosen)
     loaded = representations.load(kind, **parameters)
@@ -242,6 +245,18 @@ def _adopt(
             {**table.provenance, "corpus": of, "skipped": skipped},
         )
     return skipped
+
+
+def _check_default(name: str, table: str, kind: type, parameters: dict[str, Any]) -> None:
+    """Raise `FeatureError` where a table named as a representation would hold another's vectors."""
+    default = signature(kind).parameters
+    others = {k: v for k, v in parameters.items() if k in default and v != default[k].default}
+    if others if table == name else table in representations.NAMES:
+        made = ", ".join([name or "these", *(f"{key}={value}" for key, value in others.items())])
+        raise FeatureError(
+            f"A table named {table} holds what {table} makes by default, not {made}: give it a "
+            "name of its own with --name."
+        )
 
 
 def _keep_larger(file: Path, clips: int) -> None:

@@ -273,6 +273,25 @@ def test_sums_survive_as_a_table():
             assert np.array_equal(getattr(found, part), getattr(kept, part))
 
 
+def test_the_order_of_rows_changes_no_interval():
+    clips = corpus()
+    kept = evaluation.sums(pd.concat([predicted(clips, 1), predicted(clips, 2)]), clips)
+    frame = evaluation.frame(kept)
+    usual = evaluation.score(kept, 50)
+    for seed in range(3):
+        found = evaluation.from_frame(frame.sample(frac=1, random_state=seed))
+        pd.testing.assert_frame_equal(evaluation.score(found, 50), usual)
+        assert found.speakers.tolist() == kept.speakers.astype(str).tolist()
+
+
+def test_speakers_are_in_one_order_be_their_names_numbers_or_text():
+    clips = corpus().assign(speaker=lambda c: c["speaker"].astype("category").cat.codes + 1)
+    as_text = clips.astype({"speaker": str})
+    sums = [evaluation.sums(predicted(clips, 1), table) for table in (clips, as_text)]
+    assert sums[0].speakers.astype(str).tolist() == sums[1].speakers.tolist()
+    assert np.array_equal(sums[0].age, sums[1].age)
+
+
 def test_joined_takes_each_task_from_its_own_experiment():
     clips = corpus()
     parts = {

@@ -102,14 +102,14 @@ class TestExtraction:
 
     @pytest.mark.parametrize("kind", ["int8", "float16", "float32"])
     def test_values_are_stored_as_the_representation_makes_them(self, corpus, build, kind):
-        table, _ = made(corpus, dtype=kind)
-        assert store.read_table(file_of(build)).columns["embedding"].dtype == kind
+        table, _ = made(corpus, name="own", dtype=kind)
+        assert store.read_table(file_of(build, "own")).columns["embedding"].dtype == kind
         assert table.embeddings.dtype == np.float32
         assert np.abs(table.embeddings).max() > 0
 
     def test_other_precision_is_no_embedding(self, corpus):
         with pytest.raises(FeatureError, match="holds embeddings of type float64"):
-            made(corpus, dtype="float64")
+            made(corpus, name="own", dtype="float64")
 
     def test_progress_and_parameters_belong_to_the_representation(self, corpus):
         with pytest.raises(PersonaError, match="toy has no parameter layer"):
@@ -140,7 +140,7 @@ class TestDamage:
 
     def test_a_clip_that_the_representation_refuses_is_skipped_and_named(self, corpus):
         """Clips of less than 4,300 samples: those numbered 0, 1, 10 and 11."""
-        table, bad = made(corpus, least=4300)
+        table, bad = made(corpus, name="own", least=4300)
         assert list(bad) == ["0000", "0001", "0010", "0011"]
         assert bad["0010"] == "0010: It is too short: record more."
         assert list(table.clips) == SOME[2:10]
@@ -212,13 +212,13 @@ class TestResuming:
 
     @pytest.mark.parametrize("what", ["version", "parameter", "speech"])
     def test_parts_made_by_other_code_are_not_mixed_in(self, corpus, monkeypatch, embedded, what):
-        self.interrupted(corpus, monkeypatch)
+        self.interrupted(corpus, monkeypatch, name="own")
         embedded.clear()
         if what == "version":
             monkeypatch.setattr(toys.ToyRepresentation, "version", 2)
         if what == "speech":
             monkeypatch.setattr(features.speech, "VERSION", 99)
-        made(corpus, dtype="float16" if what == "parameter" else "float32")
+        made(corpus, name="own", dtype="float16" if what == "parameter" else "float32")
         assert embedded == SOME
 
     def test_parts_of_other_clips_are_not_mixed_in(self, corpus, monkeypatch, embedded):
@@ -285,6 +285,26 @@ def with_provenance(file: Path, **changes) -> None:
     made_by = json.loads(metadata[b"persona"]) | changes
     metadata[b"persona"] = json.dumps(made_by).encode()
     parquet.write_table(table.replace_schema_metadata(metadata), file)
+
+
+class TestNameByDefault:
+    """A name that a representation has means its default parameters, here and in every chapter."""
+
+    @pytest.mark.parametrize("name", [None, "toy"])
+    def test_goes_with_no_other_parameter(self, recorded, build, name):
+        before = made(Small(recorded))[0]
+        with pytest.raises(FeatureError, match=r"named toy holds .* not toy, width=9: give it a n"):
+            made(Small(recorded), name=name, width=9)
+        assert features.read("toy", "toy").checksum == before.checksum
+        assert made(Small(recorded), name="wide", width=9)[0].embeddings.shape[1] == 9
+
+    def test_goes_with_the_defaults_written_out(self, recorded):
+        assert made(Small(recorded), width=6)[0].checksum == made(Small(recorded))[0].checksum
+
+    def test_goes_with_no_other_representation(self, recorded, build):
+        with pytest.raises(FeatureError, match="named mfcc holds what mfcc makes by default, not"):
+            made(Small(recorded), name="mfcc")
+        assert not file_of(build, "mfcc").exists()
 
 
 class TestReading:

@@ -22,7 +22,7 @@ GIVEN = "_predicted"
 
 def scaled(embeddings: np.ndarray, split: Split) -> tuple[np.ndarray, np.ndarray]:
     """Training and test embeddings, standardised on the training rows as a network's input is."""
-    x = torch.from_numpy(embeddings)
+    x = torch.tensor(embeddings)
     scale = Standardisation(x.shape[1])
     scale.measure(x[split.train])
     return scale(x[split.train]).numpy(), scale(x[split.test]).numpy()
