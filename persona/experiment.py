@@ -69,9 +69,9 @@ class Experiment:
     given : clips to fold numbers as of `folds.given`, with protocol="given".
     label : what tables and figures call it.
 
-    Functions may be defined in a notebook. They are identified by their name, the values that they
-    are given (by `partial`, or from around their definition) and their attribute `version`, or
-    else, unless they are this package's, their source.
+    Functions may be defined in a notebook. They are identified by their module and name, the values
+    that they are given (by `partial`, or from around their definition) and their attribute
+    `version`, or else by their source and the globals that it reads, as of `keeping.identity`.
     """
 
     representation: str

@@ -34,6 +34,9 @@ NOTE = (
 TEXT = ('Dataset("crema-d").clips', 'load_clips("crema-d")')
 """What the functions of notebooks say now, and what they said of the same."""
 
+PARAMETERS = {"10_trunk": "representations = ['mfcc', 'campplus', 'dvector']"}
+"""Of chapters that have results of more than they show by default."""
+
 current = running.identity
 
 
@@ -70,7 +73,9 @@ def collect(notebooks: list[Path]) -> dict[str, tuple[str, Any, Any]]:
                 continue
             with contextlib.redirect_stdout(io.StringIO()):
                 result = shell.run_cell("".join(cell["source"]), cell_id=f"{number}")
-            result.raise_error()
+                result.raise_error()
+                if "parameters" in cell["metadata"].get("tags", ()):
+                    shell.run_cell(PARAMETERS.get(notebook.stem, ""))
         print(f"{notebook.stem}: {len(found)} experiments so far", flush=True)
     return found
 
