@@ -318,12 +318,11 @@ class TestRefusals:
         [
             b"Dear diary, today I was happy.\n" * 200,
             "Liebes Tagebuch".encode("utf-16") * 500,
-            b"\x89PNG\r\n\x1a\n" + bytes(5_000),
             encode(sine())[:20],
             encode(sine(), container="MP3")[:100],
             encode(sine(), container="FLAC")[:60],
         ],
-        ids=["text", "utf-16 text", "picture", "wav stub", "mp3 stub", "flac stub"],
+        ids=["text", "utf-16 text", "wav stub", "mp3 stub", "flac stub"],
     )
     @pytest.mark.parametrize("ending", ["wav", "mp3", "raw"])
     def test_what_is_not_audio_whatever_its_name(self, tmp_path, content, ending):
@@ -411,7 +410,7 @@ class TestRefusals:
 
     def test_a_playlist_is_not_followed(self):
         playlist = b"#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nhttp://localhost:9/a.ts\n"
-        assert "cannot be decoded" in refusal(playlist)
+        assert "is a playlist, which names recordings: give those" in refusal(playlist)
 
     def test_a_video_without_sound(self):
         assert "holds no sound: give a file with a sound track" in refusal(silent_video())

@@ -70,11 +70,11 @@ def train(path: str, folder: Path, representation: str) -> Predictor:
 class TestAClassFromOutside:
     def test_is_extracted_by_workers_trained_on_and_listens(self, path, tmp_path, loudness):
         representations.register(loudness)
-        file, bad = features.extract(corpora.load(path), "loudness", jobs=2, scale=2.0)
+        file, bad = features.extract(corpora.load(path), "loudness", jobs=2)
         assert file.name == "loudness.parquet" and not bad
         made_by = features.read("loudness", path).provenance["representation"]
         assert made_by == {
-            "representation": "loudness", "version": 1, "scale": 2.0,
+            "representation": "loudness", "version": 1, "scale": 1.0,
             "class": "__main__:Loudness",
         }  # fmt: skip
         experiment = Experiment("loudness", corpus=path, seeds=[0], settings=SETTINGS)
