@@ -1,8 +1,13 @@
 """One fold of an experiment: what is trained on, what is tested, and what is predicted of it."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from persona import corpora, folds, predictions, training
 from persona.dataset import Dataset
@@ -11,6 +16,10 @@ from persona.experiment import Experiment
 from persona.folds import Split
 from persona.losses import Targets
 from persona.network import Ensemble
+from persona.training import Moves, Settings
+
+PLAIN_SPEECH = "neutral"
+"""The emotion of clips from whose mean others are moved."""
 
 INNER = 4
 """One of this many parts of the training speakers is held out to choose settings on."""
@@ -107,16 +116,51 @@ def _train(experiment: Experiment, clips: pd.DataFrame, split: Split, seed: int)
         held_out = own[folds.split(clips.iloc[own], "speaker-disjoint", seed, INNER)[0].test]
         rest = np.setdiff1d(own, held_out)
         inner = np.concatenate([rest, *_besides(blocks, clips, rest)])
-        chosen = training.choose(
+        chosen = choose(
             embeddings, targets, inner, held_out, seed, experiment.architecture, settings,
             reference=rest, emotions=len(classes),
+            moves=_moves(experiment, embeddings, clips, blocks, rest),
         )  # fmt: skip
     network, _ = training.fit_ensemble(
         embeddings, targets, train, validation, seed, experiment.architecture, chosen,
         reference=own, emotions=len(classes),
         start=experiment.start(classes) if experiment.start else (),
+        moves=_moves(experiment, embeddings, clips, blocks, own),
     )  # fmt: skip
     return network
+
+
+def choose(
+    embeddings: Tensor,
+    targets: Targets,
+    train: np.ndarray,
+    held_out: np.ndarray,
+    seed: int,
+    architecture: str,
+    candidates: Sequence[Settings],
+    **options: Any,
+) -> Settings:
+    """The candidate that is best on held-out rows: nested selection, blind to the test fold.
+
+    The most emotions decide. A linear age head shares nothing with the trunk, so that its dropout
+    is chosen by itself, by the smallest age error.
+    """
+    rows = torch.from_numpy(held_out)
+    with_emotion, _, with_age = targets.known[rows].bool().T
+    right, errors = [], []
+    for candidate in candidates:
+        one = replace(candidate, networks=1)
+        network, _ = training.fit_ensemble(
+            embeddings, targets, train, held_out[:0], seed, architecture, one, **options
+        )  # fmt: skip
+        predicted = network.predict(embeddings[rows])
+        hits = predicted.emotion.argmax(-1) == targets.emotion[rows]
+        right.append(int(hits[with_emotion].sum()))
+        errors.append(float((predicted.age - targets.age[rows])[with_age].square().mean()))
+    best = candidates[int(np.argmax(right))]
+    if best.age_head != "linear":
+        return best
+    return replace(best, age_dropout=candidates[int(np.argmin(errors))].age_dropout)
 
 
 def _material(
@@ -133,6 +177,28 @@ def _material(
     return embeddings, targets, [(s, d.clips) for s, d in zip(starts, data[1:], strict=True)]
 
 
+def _moves(
+    experiment: Experiment,
+    embeddings: Tensor,
+    clips: pd.DataFrame,
+    blocks: list[tuple[int, pd.DataFrame]],
+    own: np.ndarray,
+) -> Moves | None:
+    """From the plain speech of the rows `own` to that of each speaker of `experiment.moved_to`."""
+    if not experiment.moved_to:
+        return None
+    plain = own[clips["emotion"].iloc[own].to_numpy() == PLAIN_SPEECH]
+    if not len(plain):
+        raise PersonaError(
+            f"Copies are moved from plain speech, and no clip is labelled {PLAIN_SPEECH!r}: leave "
+            "`moved_to` and `moved` out."
+        )
+    start, frame = blocks[experiment.besides.index(experiment.moved_to)]
+    of_reader = frame.groupby("speaker").indices.values()
+    means = torch.stack([embeddings[start + rows].mean(dim=0) for rows in of_reader])
+    return Moves(means - embeddings[plain].mean(dim=0), own)
+
+
 def _besides(
     blocks: list[tuple[int, pd.DataFrame]], clips: pd.DataFrame, own: np.ndarray
 ) -> list[np.ndarray]:
@@ -146,7 +212,7 @@ def _besides(
     for start, frame in blocks:
         chosen = np.ones(len(frame), bool)
         if "original" in frame:
-            chosen = frame["original"].isin(names).to_numpy() & corpora.within(frame, speakers)
+            chosen = corpora.made_of(frame, names) & corpora.within(frame, speakers)
             if not chosen.any():
                 raise PersonaError(
                     "None of the copies belongs to what is trained on: name the corpus that they "
@@ -170,5 +236,5 @@ def _tests(
     tested = Dataset(corpus).clips
     if "original" in tested:
         names = set(clips["clip"].iloc[split.test])
-        return tested, np.flatnonzero(tested["original"].isin(names)), seed
+        return tested, np.flatnonzero(corpora.made_of(tested, names)), seed
     return tested, np.arange(len(tested)), folds.FOLDS * seed + fold

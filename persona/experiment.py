@@ -59,6 +59,8 @@ class Experiment:
         whose original, and everybody audible in them, is trained on.
     tested : corpora tested, by default `corpus`; of copies, those of the test fold's clips. All of
         a foreign corpus is tested by every network, whose seed is then 5 * seed + fold.
+    moved_to : corpus, one of `besides`, whose speakers' plain speech says where the copies of
+        `Settings.moved` are moved to: see `training.Moves`.
     candidates : settings to choose among on held-out training speakers, in place of `settings`.
     transform : embeddings (n, d) to embeddings, row by row: it must learn nothing from them.
     subset : clips, split and seed to the split that is used instead.
@@ -82,6 +84,7 @@ class Experiment:
     settings: Settings = PLAIN
     besides: _Several[str] = _Several()
     tested: _Several[str] = _Several()
+    moved_to: str = ""
     candidates: _Several[Settings] = _Several()
     transform: Transform | None = None
     subset: Subset | None = None
@@ -106,6 +109,7 @@ class Experiment:
             "architecture": self.architecture != "fcn",
             "besides": self.besides,
             "tested": self.tested,
+            "moved_to": self.moved_to,
             "start": self.start,
         }
         if self.estimator and (given := [name for name, value in unused.items() if value]):
@@ -113,6 +117,11 @@ class Experiment:
                 f"An estimator takes the network's place, so {given[0]} would be ignored: leave "
                 "it out."
             )
+        if self.moved_to and self.moved_to not in self.besides:
+            raise PersonaError(f"{self.moved_to} is not trained on: name it in `besides`, too.")
+        moved = any(one.moved for one in self.candidates or (self.settings,))
+        if moved != bool(self.moved_to):
+            raise PersonaError("moved copies and moved_to go together: set both or neither.")
         if self.candidates and self.settings != PLAIN:
             raise PersonaError("Settings are chosen among the candidates: leave `settings` out.")
         if len({candidate.patience > 0 for candidate in self.candidates}) > 1:
@@ -144,7 +153,7 @@ class Experiment:
         described: dict[str, Any] = {}
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name == "label" or value is None or value == ():
+            if field.name == "label" or value in (None, (), ""):
                 continue
             if field.name == "settings":
                 value = _described(value)
@@ -155,5 +164,7 @@ class Experiment:
 
 
 def _described(settings: Settings) -> dict[str, Any]:
-    """Settings as plain JSON, without what is empty: it changes nothing."""
-    return {name: value for name, value in asdict(settings).items() if value != ()}
+    """Settings as plain JSON, without what is empty or came later, where it changes nothing."""
+    values = asdict(settings)
+    same = [f.name for f in fields(settings) if f.metadata and values[f.name] == f.default]
+    return {k: value for k, value in values.items() if value != () and k not in same}

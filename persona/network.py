@@ -97,7 +97,11 @@ class Network(nn.Module):
 
     def forward(self, embeddings: Tensor) -> Output:
         """Embeddings of shape (B, dimension) to logits."""
-        x = self.input(self.heard(embeddings))  # (B, inputs), standardised
+        return self.answer(self.heard(embeddings))
+
+    def answer(self, heard: Tensor) -> Output:
+        """What it listens to, shape (B, inputs), to logits."""
+        x = self.input(heard)  # (B, inputs), standardised
         shared = self.trunk(x)  # (B, 56)
         past_trunk = self.age.kind == "linear"
         age = self.age(self.age_dropout(x) if past_trunk else shared)

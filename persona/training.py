@@ -8,7 +8,7 @@ is learnt in standard deviations of the training ages.
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -30,6 +30,15 @@ SCHEDULES = ("decay", "one-cycle")
 AGE_UNITS = ("deviation", "year")
 
 
+OLD = 60
+"""Years from which on people are few in training."""
+
+
+def later(default: Any) -> Any:
+    """A setting that came after results were kept: at its default it is no part of an identity."""
+    return field(default=default, metadata={"later": True})
+
+
 @dataclass(frozen=True)
 class Settings:
     """How a network is built and trained; the defaults are the paper's, where it gives any.
@@ -46,9 +55,15 @@ class Settings:
     label_smoothing : of emotion; half of it for gender.
     age_unit : "deviation" (of the training ages) or "year" (as the paper's text reads).
     weights : of the emotion, gender and age loss; 0 leaves a task out.
+    old : weight of the age loss of people of `OLD` years and over, who are few.
+    per_label : a task's loss is its mean over the clips of a batch whose label is known. False:
+        over all clips, so that a task weighs less the fewer labels it has.
     watched : weights of the losses in early stopping; None: those of `weights`.
     weighing : how the losses are weighed while training, see `losses.Weighing`.
     scaling : of the input, see `network.Standardisation`.
+    moved : copies of every clip of the corpus itself that sound like another person in another
+        room: see `Moves`. They take part in every epoch, moved anew.
+    moved_by : smallest and largest share of the way that they are moved.
     networks : size of the ensemble.
     parts : columns of the embedding, each as of `network.Network`; `networks` of the ensemble
         listen to each of them. Empty: all listen to all.
@@ -69,9 +84,13 @@ class Settings:
     age_head: str = "number"
     hidden: tuple[int, ...] = HIDDEN
     weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    old: float = later(1.0)
+    per_label: bool = later(False)
     watched: tuple[float, float, float] | None = None
     weighing: str = "fixed"
     scaling: str = "standard"
+    moved: int = later(0)
+    moved_by: tuple[float, float] = later((0.3, 1.2))
     networks: int = 1
     parts: tuple[tuple[int, int], ...] = ()
 
@@ -80,6 +99,7 @@ class Settings:
             if (value := getattr(self, name)) is not None:
                 object.__setattr__(self, name, tuple(map(float, value)))
         object.__setattr__(self, "hidden", tuple(self.hidden))
+        object.__setattr__(self, "moved_by", tuple(map(float, self.moved_by)))
         object.__setattr__(self, "parts", tuple((first, last) for first, last in self.parts))
         known("schedule", self.schedule, SCHEDULES)
         known("unit of age", self.age_unit, AGE_UNITS)
@@ -89,6 +109,11 @@ class Settings:
         for name in ("epochs", "batch_size", "networks"):
             if getattr(self, name) < 1:
                 raise PersonaError(f"{name} is {getattr(self, name)}: give 1 or more.")
+        if self.moved < 0 or not 0 <= self.moved_by[0] <= self.moved_by[1]:
+            raise PersonaError(
+                f"moved={self.moved}, moved_by={self.moved_by}: give 0 copies or more, and a "
+                "smallest and a largest share."
+            )
         for name in ("dropout", "input_dropout", "age_dropout", "label_smoothing"):
             if not 0 <= getattr(self, name) < 1:
                 raise PersonaError(f"{name} is {getattr(self, name)}: give a share below 1.")
@@ -101,6 +126,29 @@ class Settings:
             )
         if self.age_dropout and self.age_head != "linear":
             raise PersonaError("age_dropout goes with age_head='linear': set both or neither.")
+
+
+@dataclass(frozen=True)
+class Moves:
+    """Where clips are moved to: offset augmentation.
+
+    An offset is the mean embedding of a reader's plain clips less that of the corpus's plain clips:
+    another voice, microphone and room. A clip plus a share of it keeps its emotion; whose gender
+    and age it then has is not known.
+
+    offsets : float32, shape (readers, dimension).
+    rows : of the clips that are moved, shape (n,).
+    """
+
+    offsets: Tensor
+    rows: np.ndarray
+
+    def drawn(self, count: int, by: tuple[float, float], rng: np.random.Generator) -> Tensor:
+        """Shares of mixtures of two readers' offsets at random, shape (count, dimension)."""
+        first, second = torch.from_numpy(rng.integers(0, len(self.offsets), (2, count)))
+        mix = torch.from_numpy(rng.random((count, 1), np.float32))
+        share = torch.from_numpy(rng.uniform(*by, (count, 1)).astype(np.float32))
+        return share * torch.lerp(self.offsets[first], self.offsets[second], mix)
 
 
 @dataclass
@@ -159,6 +207,7 @@ def fit(
     progress: str = "",
     start: Network | None = None,
     columns: Sequence[int] = (),
+    moves: Moves | None = None,
 ) -> tuple[Network, History]:
     """Train one network; deterministic for its seed on one thread.
 
@@ -168,14 +217,17 @@ def fit(
     progress : label of a progress bar; empty shows none.
     start : network of the same shape whose weights and scales training begins with.
     columns : that it listens to, as of `network.Network`.
+    moves : which clips `settings.moved` copies are made of, and where to.
 
-    Raises `PersonaError` where there is nothing to train on.
+    Raises `PersonaError` where there is nothing to train on, or nowhere to move copies to.
     """
     settings = settings or Settings()
     if not settings.patience:
         train, validation = np.concatenate([train, validation]), validation[:0]
     if not len(train):
         raise PersonaError("There is no clip to train on: choose more speakers or clips.")
+    if settings.moved and moves is None:
+        raise PersonaError("Copies are moved to other readers' voices: say which with `moves`.")
     rng = np.random.default_rng(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -185,7 +237,9 @@ def fit(
             _measure(network, embeddings, targets, rows, settings)
         else:
             network.load_state_dict(start.state_dict())
-        history = _train(network, embeddings, targets, train, validation, rng, settings, progress)
+        history = _train(
+            network, embeddings, targets, train, validation, rng, settings, progress, moves
+        )
     return network.eval(), history
 
 
@@ -198,7 +252,7 @@ def fit_ensemble(
     architecture: str = "fcn",
     settings: Settings | None = None,
     start: Sequence[Network] = (),
-    **options: "np.ndarray | int | str | None",
+    **options: Any,
 ) -> tuple[Ensemble, list[History]]:
     """Train `settings.networks` networks for each of its parts; arguments as of `fit`.
 
@@ -211,7 +265,7 @@ def fit_ensemble(
     fitted = [
         fit(
             embeddings, targets, train, validation, one, architecture, settings,
-            start=first, columns=part, **options,  # type: ignore[arg-type]
+            start=first, columns=part, **options,
         )
         for one, first, part in zip(seeds, firsts, parts, strict=True)
     ]  # fmt: skip
@@ -238,7 +292,11 @@ def _train(
     rng: np.random.Generator,
     settings: Settings,
     progress: str,
+    moves: Moves | None,
 ) -> History:
+    own = len(train)
+    if settings.moved and moves is not None:
+        train = np.concatenate([train, np.tile(moves.rows, settings.moved)])
     weighing = Weighing(settings.weighing, settings.weights)
     watched = torch.tensor(settings.watched or settings.weights)
     optimiser = torch.optim.AdamW(
@@ -249,23 +307,34 @@ def _train(
     )
     updates = settings.epochs * -(-len(train) // settings.batch_size)
     cycle = _one_cycle(optimiser, settings, updates)
+    heard = network.heard(embeddings)  # a view: only what is listened to is copied below
+    if moves is not None:
+        moves = replace(moves, offsets=network.heard(moves.offsets))
     history, lowest, best = History(), np.inf, deepcopy(network.state_dict())
     for epoch in bar(range(settings.epochs), progress, disable=not progress, leave=False):
         network.train()
-        total = torch.zeros(3)
-        for rows in torch.from_numpy(rng.permutation(train)).split(settings.batch_size):
-            each = _batch_losses(network, embeddings, targets, rows, settings)
+        total, clips = torch.zeros(3), torch.zeros(3)
+        for batch in torch.from_numpy(rng.permutation(len(train))).split(settings.batch_size):
+            rows, moved = torch.from_numpy(train)[batch], batch >= own
+            x, labels = heard[rows], targets.at(rows)
+            if moves is not None and moved.any():
+                x[moved] += moves.drawn(int(moved.sum()), settings.moved_by, rng)
+                labels.known[moved, 1:] = 0
+            labels.known[:, 2] *= torch.where(labels.age >= OLD, settings.old, 1.0)
+            each = _batch_losses(network, x, labels, settings)
+            over = _over(labels, settings)
             optimiser.zero_grad()
-            weighing.total(each / len(rows), network.last_shared).backward()
+            weighing.total(each / over, network.last_shared).backward()
             optimiser.step()
             if cycle:
                 cycle.step()
             total += each.detach()
+            clips += over
         if not cycle:
             optimiser.param_groups[0]["lr"] *= settings.decay
         if not total.isfinite().all():
             raise PersonaError(f"Training diverged in epoch {epoch + 1}: lower learning_rate.")
-        history.training.append((total / len(train)).numpy())
+        history.training.append((total / clips).numpy())
         if not len(validation):
             history.best_epoch = epoch
             continue
@@ -292,12 +361,10 @@ def _one_cycle(
     )
 
 
-def _batch_losses(
-    network: Network, embeddings: Tensor, targets: Targets, rows: Tensor, settings: Settings
-) -> Tensor:
+def _batch_losses(network: Network, heard: Tensor, targets: Targets, settings: Settings) -> Tensor:
     """Sum over the rows of each task's loss, shape (3,)."""
-    output = network(embeddings[rows])
-    return losses(output, targets.at(rows), network, settings.label_smoothing).sum(dim=0)
+    output = network.answer(heard)
+    return losses(output, targets, network, settings.label_smoothing).sum(dim=0)
 
 
 @torch.inference_mode()
@@ -311,37 +378,13 @@ def _held_out(
     """Mean loss of each task on the validation rows, shape (3,)."""
     network.eval()
     rows = torch.from_numpy(validation)
-    return _batch_losses(network, embeddings, targets, rows, settings) / len(validation)
+    labels = targets.at(rows)
+    summed = _batch_losses(network, network.heard(embeddings)[rows], labels, settings)
+    return summed / _over(labels, settings)
 
 
-def choose(
-    embeddings: Tensor,
-    targets: Targets,
-    train: np.ndarray,
-    held_out: np.ndarray,
-    seed: int,
-    architecture: str,
-    candidates: Sequence[Settings],
-    **options: "np.ndarray | int | str | None",
-) -> Settings:
-    """The candidate that is best on held-out rows: nested selection, blind to the test fold.
-
-    The most emotions decide. A linear age head shares nothing with the trunk, so that its dropout
-    is chosen by itself, by the smallest age error.
-    """
-    rows = torch.from_numpy(held_out)
-    with_emotion, _, with_age = targets.known[rows].bool().T
-    right, errors = [], []
-    for candidate in candidates:
-        one = replace(candidate, networks=1)
-        network, _ = fit_ensemble(
-            embeddings, targets, train, held_out[:0], seed, architecture, one, **options  # type: ignore[arg-type]
-        )  # fmt: skip
-        predicted = network.predict(embeddings[rows])
-        hits = predicted.emotion.argmax(-1) == targets.emotion[rows]
-        right.append(int(hits[with_emotion].sum()))
-        errors.append(float((predicted.age - targets.age[rows])[with_age].square().mean()))
-    best = candidates[int(np.argmax(right))]
-    if best.age_head != "linear":
-        return best
-    return replace(best, age_dropout=candidates[int(np.argmin(errors))].age_dropout)
+def _over(labels: Targets, settings: Settings) -> Tensor:
+    """Over how many clips each task's losses are averaged, shape (3,)."""
+    if settings.per_label:
+        return labels.known.sum(dim=0).clamp_min(1)
+    return torch.full((3,), float(len(labels.known)))

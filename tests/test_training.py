@@ -8,10 +8,11 @@ import torch
 import toys
 
 from persona import folds, training
+from persona.cross_validation import choose
 from persona.errors import PersonaError
 from persona.losses import Targets, losses
 from persona.network import AGE_HEADS, ARCHITECTURES, Network
-from persona.training import Settings, fit, fit_ensemble
+from persona.training import Moves, Settings, fit, fit_ensemble
 
 SETTINGS = Settings(epochs=4, batch_size=32)
 CLIPS = toys.clips(20, 12)
@@ -32,9 +33,9 @@ def updates(monkeypatch) -> list[torch.Tensor]:
     seen: list[torch.Tensor] = []
     original = training._batch_losses
 
-    def watched(network, embeddings, targets, rows, settings):
-        seen.append(rows)
-        return original(network, embeddings, targets, rows, settings)
+    def watched(network, heard, targets, settings):
+        seen.append(torch.cdist(heard, EMBEDDINGS).argmin(dim=1))
+        return original(network, heard, targets, settings)
 
     monkeypatch.setattr(training, "_batch_losses", watched)
     return seen
@@ -374,11 +375,11 @@ class TestChoice:
     @pytest.mark.parametrize("order", [1, -1])
     def test_what_is_best_on_held_out_rows_is_chosen(self, order):
         candidates = [self.GOOD, self.BAD][::order]
-        chosen = training.choose(EMBEDDINGS, TARGETS, *ROWS, 0, "fcn", candidates)
+        chosen = choose(EMBEDDINGS, TARGETS, *ROWS, 0, "fcn", candidates)
         assert chosen == self.GOOD
 
     def test_held_out_rows_choose_and_are_neither_trained_on_nor_watched(self, updates):
-        training.choose(EMBEDDINGS, TARGETS, *ROWS, 0, "fcn", [self.GOOD, self.BAD])
+        choose(EMBEDDINGS, TARGETS, *ROWS, 0, "fcn", [self.GOOD, self.BAD])
         assert sorted(set(torch.cat(updates).tolist())) == SPLIT.train.tolist()
         assert len(updates) == 6 * -(-len(SPLIT.train) // 8) + -(-len(SPLIT.train) // 64)
 
@@ -388,13 +389,13 @@ class TestChoice:
         rows = torch.from_numpy(SPLIT.validation)
         held_out.known[rows[4:], 0], held_out.emotion[rows[4:]] = 0, 0
         constant = replace(self.GOOD, learning_rate=1e-9, patience=0)
-        chosen = training.choose(EMBEDDINGS, held_out, *ROWS, 0, "fcn", [constant, self.GOOD])
+        chosen = choose(EMBEDDINGS, held_out, *ROWS, 0, "fcn", [constant, self.GOOD])
         assert chosen == self.GOOD
 
     @pytest.mark.parametrize("order", [1, -1])
     def test_dropout_of_a_linear_age_head_is_chosen_by_the_age_error(self, order):
         linear = [replace(self.GOOD, age_head="linear", age_dropout=d) for d in (0.0, 0.95)]
-        chosen = training.choose(EMBEDDINGS, TARGETS, *ROWS, 0, "fcn", linear[::order])
+        chosen = choose(EMBEDDINGS, TARGETS, *ROWS, 0, "fcn", linear[::order])
         assert chosen.age_dropout == 0.0
 
 
@@ -456,3 +457,93 @@ def test_history_is_a_table_of_epochs_parts_and_tasks():
     assert len(frame) == 4 * 2 * 3 and frame["epoch"].min() == 1
     first = frame[(frame["epoch"] == 1) & (frame["part"] == "training")]
     assert first["loss"].tolist() == pytest.approx(history.training[0].tolist())
+
+
+class TestMovedCopies:
+    """Clips plus a share of the way from plain speech to that of another reader."""
+
+    OFFSETS = torch.stack([torch.full((toys.DIMENSION,), 100.0), torch.zeros(toys.DIMENSION)])
+    MOVES = Moves(OFFSETS, SPLIT.train)
+
+    def test_each_of_a_clips_copies_is_met_once_an_epoch_with_its_emotion_alone(self, monkeypatch):
+        seen = []
+        original = training._batch_losses
+
+        def watched(network, heard, labels, settings):
+            seen.append((heard, labels))
+            return original(network, heard, labels, settings)
+
+        monkeypatch.setattr(training, "_batch_losses", watched)
+        settings = Settings(epochs=1, patience=0, moved=2, moved_by=(0.5, 0.5))
+        none = SPLIT.validation[:0]
+        fit(EMBEDDINGS, TARGETS, SPLIT.train, none, 0, settings=settings, moves=self.MOVES)
+        known = torch.cat([labels.known for _, labels in seen])
+        moved = known[:, 1] == 0
+        assert len(known) == 3 * len(SPLIT.train) and moved.sum() == 2 * len(SPLIT.train)
+        assert known[moved].tolist() == [[1, 0, 0]] * int(moved.sum())
+        emotions = torch.cat([labels.emotion for _, labels in seen])
+        counts = torch.bincount(emotions[moved], minlength=6)
+        assert counts.equal(2 * torch.bincount(TARGETS.emotion[SPLIT.train], minlength=6))
+
+    def test_are_moved_by_a_share_of_a_mixture_of_two_readers_offsets(self):
+        drawn = self.MOVES.drawn(1000, (0.3, 1.2), np.random.default_rng(0))
+        assert drawn.shape == (1000, toys.DIMENSION)
+        assert (drawn == drawn[:, :1]).all()  # along the way, nowhere else
+        share = drawn[:, 0] / 100
+        assert 0 <= share.min() < 0.05 and 1.0 < share.max() <= 1.2
+
+    def test_leave_the_embeddings_as_they_were(self):
+        before = EMBEDDINGS.clone()
+        settings = replace(SETTINGS, moved=1)
+        fit(EMBEDDINGS, TARGETS, *ROWS, 0, settings=settings, moves=self.MOVES)
+        assert EMBEDDINGS.equal(before)
+
+    def test_none_change_nothing(self):
+        plain, _ = fit(EMBEDDINGS, TARGETS, *ROWS, 0, settings=SETTINGS)
+        given, _ = fit(EMBEDDINGS, TARGETS, *ROWS, 0, settings=SETTINGS, moves=self.MOVES)
+        assert same(plain, given)
+
+    def test_without_a_place_to_go_are_refused(self):
+        with pytest.raises(PersonaError, match="say which with `moves`"):
+            fit(EMBEDDINGS, TARGETS, *ROWS, 0, settings=replace(SETTINGS, moved=1))
+
+    @pytest.mark.parametrize("wrong", [{"moved": -1}, {"moved_by": (1, 0.5)}])
+    def test_cannot_be_fewer_than_none_or_go_backwards(self, wrong):
+        with pytest.raises(PersonaError, match="a smallest and a largest share"):
+            Settings(**wrong)
+
+
+class TestFewLabels:
+    """What a task weighs where few of its labels are known."""
+
+    def losses(self, monkeypatch, **changes) -> np.ndarray:
+        seen = []
+        total = training.Weighing.total
+
+        def watched(self, each, shared):
+            seen.append(each.tolist())
+            return total(self, each, shared)
+
+        monkeypatch.setattr(training.Weighing, "total", watched)
+        targets = TARGETS.at(torch.arange(len(CLIPS)))
+        targets.known[::2, 1:] = 0
+        settings = replace(SETTINGS, learning_rate=1e-9, batch_size=1000, epochs=1, **changes)
+        fit(EMBEDDINGS, targets, np.arange(len(CLIPS)), np.arange(0), 0, settings=settings)
+        return np.array(seen[0])
+
+    def test_is_less_unless_each_task_is_averaged_over_its_own(self, monkeypatch):
+        of_all, own = self.losses(monkeypatch), self.losses(monkeypatch, per_label=True)
+        assert own[0] == pytest.approx(of_all[0])
+        assert own[1:] == pytest.approx(2 * of_all[1:])
+
+    def test_old_people_weigh_as_much_more_as_is_asked(self, monkeypatch):
+        """Between the loss of all and that of the old, the more the more they weigh."""
+        plain, more, most = (
+            self.losses(monkeypatch, per_label=True, old=weight)[2] for weight in (1, 3, 1e6)
+        )
+        old = TARGETS.age[1::2] >= training.OLD
+        assert old.any() and not old.all()
+        mean, deviation = TARGETS.age.mean(), TARGETS.age.std(correction=0)
+        errors = ((TARGETS.age[1::2] - mean) / deviation) ** 2  # nothing is learnt yet
+        assert most == pytest.approx(float(errors[old].mean()), rel=0.3)
+        assert plain < more < most

@@ -9,8 +9,9 @@ from typing import Any
 from persona.corpora.base import LABELS, Corpus, Problem, audio_folder, summary
 from persona.corpora.crema_d import CremaD, oddities, votes
 from persona.corpora.crema_d_audio import fetch, import_copy, locate
-from persona.corpora.degraded import Degraded, within
+from persona.corpora.degraded import Degraded, made_of, within
 from persona.corpora.emodb import EmoDB
+from persona.corpora.phrases import Phrases
 from persona.corpora.speechocean import Speechocean
 from persona.corpora.table import Table, is_table, key
 from persona.errors import CorpusError
@@ -24,6 +25,7 @@ __all__ = [
     "CremaD",
     "Degraded",
     "EmoDB",
+    "Phrases",
     "Problem",
     "Speechocean",
     "Table",
@@ -34,6 +36,7 @@ __all__ = [
     "key",
     "load",
     "locate",
+    "made_of",
     "oddities",
     "several",
     "state",
@@ -47,6 +50,8 @@ REGISTRY = {
     "emodb": "persona.corpora.emodb:EmoDB",
     "speechocean762": "persona.corpora.speechocean:Speechocean",
     "crema-d-degraded": "persona.corpora.degraded:Degraded",
+    "crema-d-halves": "persona.corpora.phrases:Phrases",
+    "crema-d-joined": "persona.corpora.phrases:joined",
     "crema-d-degraded-test": "persona.corpora.degraded:tested",
 }
 """Module and class (or function) that makes every corpus, by its name."""

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from persona.audio import degradations
-from persona.corpora.base import LABELS, Corpus, Problem, pcm
+from persona.corpora.base import LABELS, Corpus
 from persona.corpora.crema_d import CremaD
+from persona.corpora.derived import Derived
 from persona.errors import CorpusError
 from persona.keeping import store
 
@@ -98,7 +99,7 @@ class Copy:
         raise ValueError(f"There is no degradation {self.kind!r}.")
 
 
-class Degraded(Corpus):
+class Degraded(Derived):
     """Degraded copies of a corpus as a corpus of their own.
 
     corpus : the originals, default `CremaD()`.
@@ -155,42 +156,20 @@ class Degraded(Corpus):
         return table.sort_values("clip", ignore_index=True)
 
     def state(self, audio: bool = False) -> Hashable | None:
-        state = self.corpus.state(audio)
-        return state and (state, self.kind, self.seed, self.subset)
+        state = super().state(audio)
+        return state and (state, self.seed, self.subset)
 
-    def file(self, clip: str) -> Path:
-        raise CorpusError(f"{clip} is made when it is read: it has no file.")
+    @cached_property
+    def parts(self) -> dict[str, tuple[str, ...]]:
+        return {name: (copy.original, *copy.voices) for name, copy in self.copies.items()}
 
-    def waveform(self, clip: str) -> np.ndarray:
-        """A copy, rounded and clipped to 16 bits as a recording would be: float32, shape (n,)."""
-        copy = self._copy(clip)
+    def made(self, clip: str) -> np.ndarray:
+        copy = self.copies[clip]
         voices = [self.corpus.waveform(voice) for voice in copy.voices]
-        made = copy.made(self.corpus.waveform(copy.original), voices)
-        return np.frombuffer(pcm(made), "<i2").astype(np.float32) / 32768
+        return copy.made(self.corpus.waveform(copy.original), voices)
 
-    def digests(self) -> dict[str, str]:
-        """What every copy is made of: the audio of its original and voices, and how."""
-        digest = self.corpus.digests()
-        return {
-            name: store.fingerprint(
-                {**asdict(copy), "name": name, "version": degradations.VERSION,
-                 "audio": [digest[clip] for clip in (copy.original, *copy.voices)]}
-            )
-            for name, copy in self.copies.items()
-        }  # fmt: skip
-
-    def problems(self, clips: Collection[str] | None = None) -> list[Problem]:
-        """Copies whose original or voices cannot be used, and why; order as of `Corpus`."""
-        copies = {clip: self._copy(clip) for clip in (self.copies if clips is None else clips)}
-        needed = {clip: (copy.original, *copy.voices) for clip, copy in copies.items()}
-        found = self.corpus.problems(sorted({part for parts in needed.values() for part in parts}))
-        reason = {problem.clip: problem.reason for problem in found}
-        unusable = [
-            Problem(clip, next(reason[part] for part in parts if part in reason))
-            for clip, parts in needed.items()
-            if not reason.keys().isdisjoint(parts)
-        ]
-        return sorted(unusable, key=lambda problem: (problem.reason == "missing", problem.clip))
+    def recipe(self, clip: str) -> dict[str, Any]:
+        return {**asdict(self.copies[clip]), "version": degradations.VERSION}
 
     @cached_property
     def copies(self) -> dict[str, Copy]:
@@ -215,12 +194,6 @@ class Degraded(Corpus):
                 f"{VOICES} others."
             )
         return table
-
-    def _copy(self, clip: str) -> Copy:
-        try:
-            return self.copies[clip]
-        except KeyError as error:
-            raise CorpusError(f"{self.title} has no clip {clip}.") from error
 
     def _drawn(self, rng: np.random.Generator) -> Iterator[tuple[str, Any, str, float]]:
         """Clip, its speaker, kind and amount of every copy."""
@@ -264,3 +237,14 @@ def within(clips: "DataFrame", speakers: Collection[Any]) -> np.ndarray:
         return clips["speaker"].isin(list(speakers)).to_numpy()
     known = set(speakers)
     return np.array([known.issuperset(audible) for audible in clips["audible"]], dtype=bool)
+
+
+def made_of(clips: "DataFrame", names: Collection[str]) -> np.ndarray:
+    """Which clips have all of their originals among these names.
+
+    clips : table of a corpus with a column `original`, of names or tuples of names. Returns
+    booleans, shape (n,).
+    """
+    known = set(names)
+    originals = ((one,) if isinstance(one, str) else one for one in clips["original"])
+    return np.array([known.issuperset(each) for each in originals], dtype=bool)
