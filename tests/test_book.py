@@ -25,6 +25,7 @@ from persona.study.chapter import FINDINGS
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
+import persona_book  # noqa: E402
 import weight  # noqa: E402
 
 TOC = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text())
@@ -89,6 +90,16 @@ def test_every_link_within_the_book_leads_somewhere(built):
         target = (file.parent / path.split("?")[0]).resolve() if path else file.resolve()
         assert target.exists(), (file, at)
         assert not anchor or target.suffix != ".html" or anchor in ids[target], (file, at)
+
+
+def test_a_link_that_a_notebook_computes_leads_to_the_page():
+    pages = {"notebooks/05_paper_table", "limits"}
+    hrefs = ["05_paper_table", "05_paper_table#head", "../limits", "https://x.org/limits", "no"]
+    body = "".join(f'<a href="{href}">there</a>' for href in hrefs)
+    found = re.findall(r'href="([^"]+)"', persona_book.linked(body, "notebooks/00_persona", pages))
+    assert found == [
+        "05_paper_table.html", "05_paper_table.html#head", "../limits.html", *hrefs[3:]
+    ]  # fmt: skip
 
 
 @pytest.mark.slow

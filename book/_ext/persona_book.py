@@ -6,8 +6,10 @@ addresses where the repository's address is known; pages of facts (model card, d
 by the directive `computed`; docstrings as lists; and a limit on what a page weighs.
 """
 
+import posixpath
 import re
 import subprocess
+from collections.abc import Collection
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -78,6 +80,7 @@ def describe(app: Sphinx, page: str, _: str, context: dict[str, Any], doctree: A
     context["doc_path"] = "" if page.startswith("notebooks/") else "book"
     if doctree is None:
         return
+    context["body"] = linked(context["body"], page, app.env.found_docs)
     title, base = context["title"], app.config.html_baseurl
     tags = {"og:type": "article", "og:site_name": "PERSONA", "og:title": title}
     if text := description(doctree):
@@ -89,6 +92,20 @@ def describe(app: Sphinx, page: str, _: str, context: dict[str, Any], doctree: A
     for name, value in tags.items():
         kind = "property" if name.startswith("og:") else "name"
         context["metatags"] += f'\n<meta {kind}="{name}" content="{escape(_plain(value))}" />'
+
+
+def linked(body: str, page: str, pages: Collection[str]) -> str:
+    """A page's HTML with the ending of pages that computed Markdown names without one.
+
+    Sphinx resolves the links that somebody wrote; those in a notebook's outputs it leaves alone.
+    """
+
+    def ended(found: re.Match[str]) -> str:
+        path, place = found[1], found[2] or ""
+        there = posixpath.normpath(posixpath.join(posixpath.dirname(page), path))
+        return f'href="{path}.html{place}"' if there in pages else found[0]
+
+    return re.sub(r'href="([^":#?]+)(#[^"]*)?"', ended, body)
 
 
 def description(doctree: nodes.document) -> str:
