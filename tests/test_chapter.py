@@ -108,8 +108,16 @@ class TestTheBoxThatRerunsAChapter:
         words = shlex.split(line.removeprefix("> "))
         assert words[1] == "notebooks/99_toy.ipynb"
         given = yaml.safe_load(words[words.index("-y") + 1])
-        assert given == {"representations": ["mfcc"], "epochs": 20, "train": True}
+        assert given == {"representations": ["mfcc"], "epochs": 20, "train": False}
         assert set(given) == set(papermill.inspect_notebook("99_toy.ipynb"))
+
+    def test_reruns_what_made_the_page_and_says_what_trains_it(self):
+        """Copied, a page that read results must not train hundreds of networks."""
+        values = {"representations": ["x"], "epochs": 2, "train": False}
+        box = chapter.rerun_box("99_toy", values).data
+        assert f"-y '{json.dumps(values)}'" in box
+        assert "`train: true` in its place trains every network" in box
+        assert "in its place" not in chapter.rerun_box("99_toy", values | {"train": True}).data
 
     def test_shows_meanings_defaults_and_the_values_of_this_page(self):
         box = chapter.rerun_box(

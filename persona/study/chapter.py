@@ -183,7 +183,8 @@ def contents() -> "Markdown":
 
 
 def rerun_box(notebook: str, values: Mapping[str, Any] | None = None) -> "Markdown":
-    """How a chapter is rerun: its parameters, and the one papermill line that sets them.
+    """How a chapter is rerun: its parameters, and the one papermill line that sets them, as this
+    page was made.
 
     notebook : its name without extension, e.g. "05_paper_table"; its cell tagged `parameters` is
         read, where a comment behind a parameter says what it means.
@@ -203,12 +204,18 @@ def rerun_box(notebook: str, values: Mapping[str, Any] | None = None) -> "Markdo
         if values:
             cells.append(f"`{json.dumps(values[name])}`")
         lines.append(" | ".join(cells))
-    again = json.dumps(defaults | ({"train": True} if "train" in defaults else {}))
+    again = json.dumps({name: (values or defaults)[name] for name in defaults})
+    trained = (
+        ["`train: true` in its place trains every network of the chapter again; without it, "
+         "results that ship are read.", ""]
+        if "train" in defaults and not (values or defaults)["train"] else []
+    )  # fmt: skip
     lines = [
-        "**Rerun this chapter**, with other values if you like:", "",
+        "**Rerun this chapter** as it was made, or with other values:", "",
         "```bash",
         f".venv/bin/papermill notebooks/{notebook}.ipynb my_{notebook}.ipynb -y '{again}'",
         "```", "",
+        *trained,
         *(f"| {line} |" for line in lines),
     ]  # fmt: skip
     return Markdown("\n".join(f"> {line}".rstrip() for line in lines))
