@@ -194,8 +194,9 @@ def _moves(
             "`moved_to` and `moved` out."
         )
     start, frame = blocks[experiment.besides.index(experiment.moved_to)]
-    of_reader = frame.groupby("speaker").indices.values()
-    means = torch.stack([embeddings[start + rows].mean(dim=0) for rows in of_reader])
+    speakers = frame["speaker"].to_numpy()
+    of_reader = [start + np.flatnonzero(speakers == name) for name in pd.unique(speakers)]
+    means = torch.stack([embeddings[torch.from_numpy(rows)].mean(dim=0) for rows in of_reader])
     return Moves(means - embeddings[plain].mean(dim=0), own)
 
 

@@ -166,7 +166,9 @@ class TestIdentity:
             {"architecture": "cnn"}, {"protocol": "random-clip"}, {"seeds": [0, 1]},
             {"age_unit": "year"}, {"epochs": 2}, {"batch_size": 8}, {"dropout": 0.1},
             {"weights": (1.0, 0.0, 0.0)}, {"weighing": "gradnorm"}, {"hidden": (10, 5)},
-            {"parts": [(0, 4)]}, {"parts": [(4, 8)]},
+            {"parts": [(0, 4)]}, {"parts": [(4, 8)]}, {"per_label": True}, {"old": 3.0},
+            {"besides": ["toy-abroad"], "moved_to": "toy-abroad", "moved": 1},
+            {"besides": ["toy-abroad"], "moved_to": "toy-abroad", "moved": 2},
             {"besides": ["toy-abroad"]}, {"besides": ["toy-copies"]}, {"tested": ["toy-abroad"]},
             {"settings": Settings(), "candidates": [BRIEF]}, {"transform": doubled},
             {"subset": fewer}, {"subset": partial(fewer, clips_kept=20)}, {"relabel": two_ages},
@@ -200,6 +202,11 @@ class TestIdentity:
             protocol=folds.GIVEN,
             given=halves,
             parts=[(0, 4)],
+            moved_to="a",
+            moved=1,
+            moved_by=(0.1, 0.2),
+            per_label=True,
+            old=2.0,
         )
         described = set(everything.description())
         assert {f.name for f in fields(Experiment)} - described == {
@@ -582,13 +589,13 @@ class TestBesides:
         self, training_rows, monkeypatch
     ):
         held = []
-        choose = training.choose
+        choose = cross_validation.choose
 
         def watched(x, t, train, held_out, *rest, **options):
             held.append((train, held_out))
             return choose(x, t, train, held_out, *rest, **options)
 
-        monkeypatch.setattr(training, "choose", watched)
+        monkeypatch.setattr(cross_validation, "choose", watched)
         candidates = [Settings(epochs=1, patience=0), Settings(epochs=2, patience=0)]
         once(BASE.but(settings=Settings(), candidates=candidates, besides=["toy-copies"]))
         clips = toys.clips()
@@ -670,3 +677,46 @@ class TestTrainOnEverything:
     def test_early_stopping_is_refused(self):
         with pytest.raises(PersonaError, match=r"Nothing is held out .*: set patience=0"):
             cross_validation.train_on_everything(BASE)
+
+
+class TestMovedCopies:
+    """Where copies are moved to, from what is trained on alone."""
+
+    CLIPS = pd.DataFrame({"emotion": ["neutral", "sad", "neutral", "neutral"]})
+    READERS = pd.DataFrame({"speaker": ["a", "a", "b"]})
+    MOVED = Experiment(
+        "mfcc", besides="readers", moved_to="readers", settings=Settings(moved=1), seeds=0
+    )
+
+    def test_an_offset_is_a_reader_s_mean_less_that_of_plain_training_clips(self):
+        embeddings = torch.tensor([[0.0, 1], [9, 9], [4, 5], [99, 99], [6, 7], [8, 9], [10, 11]])
+        own = np.array([0, 1, 2])  # the last plain clip is of the test fold
+        moves = cross_validation._moves(
+            self.MOVED, embeddings, self.CLIPS, [(4, self.READERS)], own
+        )
+        assert moves.offsets.tolist() == [[5, 5], [8, 8]]
+        assert moves.rows.tolist() == own.tolist()
+
+    def test_without_plain_clips_there_is_no_way_from_them(self):
+        sad = self.CLIPS.assign(emotion="sad")
+        rows = torch.zeros(7, 2)
+        with pytest.raises(PersonaError, match="no clip is labelled 'neutral'"):
+            cross_validation._moves(self.MOVED, rows, sad, [(4, self.READERS)], np.arange(3))
+
+    def test_decide_the_identity_only_where_there_are_any(self):
+        described = self.MOVED.description()
+        assert described["moved_to"] == "readers" and described["settings"]["moved"] == 1
+        plain = BASE.description()
+        assert "moved_to" not in plain and "moved" not in plain["settings"]
+
+    @pytest.mark.parametrize(
+        ("changes", "sentence"),
+        [
+            ({"moved_to": "readers"}, "readers is not trained on"),
+            ({"besides": "readers", "moved_to": "readers"}, "set both or neither"),
+            ({"settings": Settings(moved=1)}, "set both or neither"),
+        ],
+    )
+    def test_need_a_place_and_copies(self, changes, sentence):
+        with pytest.raises(PersonaError, match=sentence):
+            Experiment("mfcc", **changes)

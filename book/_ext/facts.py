@@ -195,9 +195,14 @@ def coverage() -> str:
             for row in modules[:8]
         ],
     )  # fmt: skip
+    package = Path(persona.__file__).parent
+    files = {f"persona/{file.relative_to(package).as_posix()}" for file in package.rglob("*.py")}
+    since = sorted(files - {row["module"] for row in modules})
+    names = ", ".join(f"`{name}`" for name in since)
+    uncounted = f"\n\nNot counted, as they came since: {names}." if since else ""
     return (
         f"On {total['date']} the tests ran {lines:.1%} of the package's lines of code and took "
-        f"{branches:.1%} of their branches. Most is not run of:\n\n{listing}"
+        f"{branches:.1%} of their branches. Most is not run of:\n\n{listing}{uncounted}"
     )
 
 
