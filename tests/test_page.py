@@ -67,7 +67,7 @@ def test_a_service_worker_keeps_every_part_but_the_graphs(folder):
 
 def test_constants_are_those_of_their_modules(folder):
     constants = bundle(folder)["constants"]
-    assert constants["speech"]["WINDOW"] == speech.WINDOW
+    assert constants["speech"]["PHRASE"] == speech.PHRASE
     assert constants["predictor"]["FAR"] == predictor.FAR
 
 

@@ -6,9 +6,11 @@ surrounds it does not shift its ends. What is kept, joined end to end, is the st
 """
 
 import hashlib
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,10 @@ from persona.errors import AudioError, WeightsError
 from persona.keeping import store
 
 VERSION = 1  # raised whenever the same samples give other speech
-WINDOW = 5.0  # seconds of speech that are heard at once
+PHRASE = 1.2  # seconds of speech after which a pause ends a window
+LONGEST = 3.2  # seconds of a window; a longer one is cut where it is quiet
+NEAR = 0.25  # of such a part's length: how far from an even cut the quietest place is sought
+CALM = 31  # frames whose mean level tells where it is quiet
 LITTLE = 1.0  # seconds of speech below which a note is made
 STRETCH = 120  # longest stretch in seconds that is searched at once: so memory stays flat
 
@@ -69,17 +74,20 @@ class Speech:
 
 @dataclass(frozen=True)
 class Window:
-    """Up to `WINDOW` seconds of speech.
+    """A phrase: speech between pauses, or a part of it.
 
     samples : float32, shape (n,), 16 kHz, speech only.
     start, end : of its first and last speech, in seconds of the recording.
-    weight : seconds of speech in it that no window before holds; weights sum to all the speech.
     """
 
     samples: np.ndarray
     start: float
     end: float
-    weight: float
+
+    @property
+    def weight(self) -> float:
+        """Seconds of speech in it; those of a recording's windows sum to all of its speech."""
+        return len(self.samples) / RATE
 
 
 def only(samples: np.ndarray) -> Speech:
@@ -148,31 +156,53 @@ class Listener:
             offset += len(stretch)
 
     def windows(self, blocks: Iterable[np.ndarray]) -> Iterator[Window]:
-        """Yield windows that cover the stream of speech; `blocks` as for `pieces`.
+        """Yield the speech in windows, in order; `blocks` as for `pieces`.
 
-        Each holds `WINDOW` seconds, from where the one before ends. The last reaches back until it
-        holds as much, and weighs by what is new in it, so that no length of a recording is a step.
-        Up to `WINDOW` seconds are one window, the samples of `only`.
+        A pause ends a window that holds `PHRASE` seconds of speech. What is left at the end, if it
+        is less, belongs to the window before it. A window of more than `LONGEST` seconds is cut
+        into even parts, each cut moved to the quietest place near it.
         """
-        size = int(WINDOW * RATE)
-        held = np.empty(0, np.float32)
-        origin = np.empty(0, np.int64)  # where in the recording each held sample stood
-        new = 0  # samples at the end of `held` that no window holds
-        for start, piece in self.pieces(blocks):
-            held = np.concatenate((held, piece))
-            origin = np.concatenate((origin, np.arange(start, start + len(piece))))
-            new += len(piece)
-            while new > size:
-                held, origin = held[-new:], origin[-new:]
-                yield _window(held[:size].copy(), origin, size)
-                new -= size
-        if new:
-            yield _window(held[-size:], origin[-size:], new)
+        for phrase in _phrases(self.pieces(blocks)):
+            yield from _parts(phrase)
 
 
-def _window(samples: np.ndarray, origin: np.ndarray, added: int) -> Window:
-    start, end = int(origin[0]), int(origin[len(samples) - 1]) + 1
-    return Window(samples, start / RATE, end / RATE, added / RATE)
+Pieces = list[tuple[int, np.ndarray]]
+
+
+def _phrases(pieces: Iterator[tuple[int, np.ndarray]]) -> Iterator[Pieces]:
+    """Pieces joined until they hold a phrase."""
+    whole: Pieces = []
+    held: Pieces = []
+    for piece in pieces:
+        held.append(piece)
+        if sum(len(samples) for _, samples in held) >= PHRASE * RATE:
+            if whole:
+                yield whole
+            whole, held = held, []
+    if whole or held:
+        yield whole + held
+
+
+def _parts(phrase: Pieces) -> Iterator[Window]:
+    """Windows of a phrase: it, or parts of it."""
+    samples = np.concatenate([piece for _, piece in phrase])
+    origin = np.concatenate([np.arange(start, start + len(piece)) for start, piece in phrase])
+    edges = [0, *_cuts(samples), len(samples)]
+    for first, last in pairwise(edges):
+        start, end = int(origin[first]), int(origin[last - 1]) + 1
+        yield Window(samples[first:last], start / RATE, end / RATE)
+
+
+def _cuts(samples: np.ndarray) -> list[int]:
+    """Where a phrase is cut so that no part is much longer than `LONGEST`."""
+    count = math.ceil(len(samples) / (LONGEST * RATE))
+    step = len(samples) / count
+    reach, cuts = int(NEAR * step), []
+    for number in range(1, count):
+        first = int(number * step) - reach
+        around = _sliding(_levels(samples[first : first + 2 * reach]), CALM).mean(axis=1)
+        cuts.append(first + (int(around.argmin()) + CALM // 2) * FRAME)
+    return cuts
 
 
 def provenance() -> dict[str, Any]:

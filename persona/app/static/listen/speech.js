@@ -67,27 +67,47 @@ function betweenSilence(samples, C) {
 }
 
 function windows(pieces, C, rate) {
-  const size = C.WINDOW * rate;
-  const total = pieces.reduce((sum, [, piece]) => sum + piece.length, 0);
-  const stream = new Float32Array(total), origin = new Int32Array(total);
+  const length = (some) => some.reduce((sum, [, samples]) => sum + samples.length, 0);
+  const phrases = [];
+  let held = [];
+  for (const piece of pieces) {
+    held.push(piece);
+    if (length(held) >= C.PHRASE * rate) {
+      phrases.push(held);
+      held = [];
+    }
+  }
+  if (phrases.length) phrases.at(-1).push(...held);
+  else if (held.length) phrases.push(held);
+  return phrases.flatMap((phrase) => parts(phrase, length(phrase), C, rate));
+}
+
+function parts(phrase, total, C, rate) {
+  const samples = new Float32Array(total), origin = new Int32Array(total);
   let filled = 0;
-  for (const [start, piece] of pieces) {
-    stream.set(piece, filled);
+  for (const [start, piece] of phrase) {
+    samples.set(piece, filled);
     piece.forEach((_, i) => (origin[filled + i] = start + i));
     filled += piece.length;
   }
-  const found = [];
-  const add = (from, to, added) =>
-    found.push({
-      samples: stream.slice(from, to),
-      start: origin[from] / rate,
-      end: (origin[to - 1] + 1) / rate,
-      weight: added / rate,
-    });
-  let at = 0;
-  for (; total - at > size; at += size) add(at, at + size, size);
-  if (total > at) add(Math.max(0, total - size), total, total - at);
-  return found;
+  const edges = [0, ...cuts(samples, C, rate), total];
+  return edges.slice(1).map((to, i) => ({
+    samples: samples.slice(edges[i], to),
+    start: origin[edges[i]] / rate,
+    end: (origin[to - 1] + 1) / rate,
+    weight: (to - edges[i]) / rate,
+  }));
+}
+
+function cuts(samples, C, rate) {
+  const count = Math.ceil(samples.length / (C.LONGEST * rate));
+  const step = samples.length / count, reach = Math.floor(C.NEAR * step);
+  return Array.from({ length: count - 1 }, (_, i) => {
+    const first = Math.floor((i + 1) * step) - reach;
+    const around = sliding(levels(samples.subarray(first, first + 2 * reach), C), C.CALM, mean);
+    const quietest = around.reduce((best, x, n) => (x < around[best] ? n : best), 0);
+    return first + (quietest + Math.floor(C.CALM / 2)) * C.FRAME;
+  });
 }
 
 function* stretches(samples, C, rate) {
