@@ -87,6 +87,74 @@ def temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
     return float(np.exp(found.x))
 
 
+def pooled(probabilities: np.ndarray, weights: np.ndarray, sharper: float = 1.0) -> np.ndarray:
+    """One answer to several windows, shape (C,): their mean log probability, made `sharper`.
+
+    probabilities : shape (n, C). weights : shape (n,), e.g. seconds.
+    """
+    logs = np.average(np.log(np.maximum(probabilities, 1e-7)), axis=0, weights=weights)
+    powers = np.exp(sharper * (logs - logs.max()))
+    return powers / powers.sum()
+
+
+def units(embeddings: np.ndarray) -> np.ndarray:
+    """Embeddings, shape (n, dimension), at length 1; those of nothing stay nothing."""
+    lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
+    return embeddings / np.maximum(lengths, 1e-12)
+
+
+def unlike(mean: np.ndarray) -> float:
+    """How many different windows there are: 1 where all are the same, n where all are orthogonal.
+
+    mean : of their embeddings at length 1, shape (dimension,).
+    """
+    return float(1 / max(np.sum(mean**2, dtype=float), 1e-6))
+
+
+GROUPS = (1, 2, 4, 8)
+"""Clips of a person and emotion that are pooled to fit `sharpness`."""
+
+
+def sharpness(
+    probabilities: np.ndarray, labels: np.ndarray, embeddings: np.ndarray, people: np.ndarray
+) -> float:
+    """The exponent of `unlike`, 0 to 2, by which pooled answers become sharper.
+
+    Clips of one person and label are pooled by ones, twos, fours and eights, in their order; the
+    exponent of least log loss over these sizes, each weighing alike.
+
+    probabilities : of single clips, shape (n, C), calibrated. labels : class indices, shape (n,).
+    embeddings : shape (n, dimension). people : any numbers, shape (n,).
+    """
+    import pandas as pd
+    from scipy.optimize import minimize_scalar
+
+    groups = pd.DataFrame({"person": people, "label": labels}).groupby(["person", "label"])
+    rows = list(groups.indices.values())
+    pools = {
+        size: [own[i : i + size] for own in rows for i in range(0, len(own) - size + 1, size)]
+        for size in GROUPS
+    }
+    logs, of_length_1 = np.log(np.maximum(probabilities, 1e-7)), units(embeddings)
+    found = [
+        (
+            np.stack([logs[pool].mean(axis=0) for pool in some]),
+            np.array([unlike(of_length_1[pool].mean(axis=0)) for pool in some]),
+            np.array([labels[pool[0]] for pool in some]),
+        )
+        for size, some in pools.items()
+        if some
+    ]
+
+    def loss(exponent: float) -> float:
+        return sum(
+            log_loss(tempered(np.exp(mean), 1 / number[:, None] ** exponent), true)
+            for mean, number, true in found
+        )
+
+    return float(minimize_scalar(loss, bounds=(0, 2), method="bounded").x)
+
+
 def weights_of_speakers(speakers: np.ndarray) -> np.ndarray:
     """Weights of clips, shape (n,), by which speakers count alike; those of one sum to 1."""
     _, row, clips = np.unique(speakers, return_inverse=True, return_counts=True)

@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from persona import audio, representations
+from persona import audio, calibration, representations
 from persona.audio import speech
-from persona.calibration import AgeInterval
 from persona.errors import AudioError, ModelError, PersonaError
 from persona.keeping import parallel
 from persona.labels import EMOTIONS, GENDERS, TASKS
@@ -148,12 +147,14 @@ class Predictor:
             raise PersonaError(f"{at_least} is no probability: give one from 0 to 1.")
         source = source if rate is None else (source, rate)
         found, windows, answers = speech.Listener(), [], []
+        heard = np.zeros(self.heads.dimension)
         with audio.Reader(
             source, name=name, max_bytes=max_bytes, max_seconds=max_seconds
         ) as reader:
-            for span, answered in self._answer_all(found.windows(reader.blocks(BLOCK))):
+            for span, answered, unit in self._answer_all(found.windows(reader.blocks(BLOCK))):
                 windows.append(span)
                 answers.append(answered)
+                heard += span[2] * unit
                 if progress and reader.seconds:
                     progress(min(1.0, span[1] / reader.seconds))
             notes, envelope = (*reader.notes, *found.notes), reader.envelope
@@ -162,7 +163,7 @@ class Predictor:
         joined = Answers(*(np.concatenate(part) for part in zip(*answers, strict=True)))
         if progress:
             progress(1.0)
-        return self._summary(found, windows, joined, notes, envelope, at_least)
+        return self._summary(found, windows, joined, heard, notes, envelope, at_least)
 
     def predict_many(
         self,
@@ -223,33 +224,44 @@ class Predictor:
                 progress(count)
             yield answered
 
+    def _sharpness(self, task: str) -> float:
+        """How much surer more speech makes; 0 of a model that was not asked."""
+        return float(self.card["calibration"].get(task, {}).get("sharpness", 0.0))
+
     def _thread_safe(self) -> bool:
         return all(r.thread_safe for r in self._representations)
 
-    def _answer_all(self, windows: Iterator[speech.Window]) -> Iterator[tuple[Span, Answers]]:
-        """Windows and their answers, in order; a few are in memory at a time."""
+    def _answer_all(
+        self, windows: Iterator[speech.Window]
+    ) -> Iterator[tuple[Span, Answers, np.ndarray]]:
+        """Windows, their answers and their embeddings of length 1, in order; a few at a time."""
 
-        def answer(window: speech.Window) -> tuple[Span, Answers]:
-            return (window.start, window.end, window.weight), self._answer(window.samples)
+        def answer(window: speech.Window) -> tuple[Span, Answers, np.ndarray]:
+            return (window.start, window.end, window.weight), *self._answer(window.samples)
 
         return parallel.in_order(answer, windows, _WORKERS if self._thread_safe() else 1)
 
-    def _answer(self, waveform: np.ndarray) -> Answers:
+    def _answer(self, waveform: np.ndarray) -> tuple[Answers, np.ndarray]:
         vectors = np.hstack([r.embed([waveform]) for r in self._representations])
-        return self.heads.run(np.ascontiguousarray(vectors, np.float32))
+        vectors = np.ascontiguousarray(vectors, np.float32)
+        return self.heads.run(vectors), calibration.units(vectors)[0]
 
     def _summary(
         self,
         found: speech.Listener,
         windows: list[Span],
         answers: Answers,
+        heard: np.ndarray,
         notes: tuple[str, ...],
         envelope: np.ndarray,
         at_least: float,
     ) -> Prediction:
         starts, ends, weights = np.array(windows).T
-        emotion, gender, age, distance = (
-            np.average(part, axis=0, weights=weights) for part in answers
+        age, distance = (np.average(part, weights=weights) for part in answers[2:])
+        different = calibration.unlike(heard / weights.sum())
+        emotion, gender = (
+            calibration.pooled(part, weights, different ** self._sharpness(task))
+            for task, part in zip(TASKS, answers[:2], strict=False)
         )
         assert found.quality is not None
         percentile = float(np.interp(distance, self.card["distances"], np.linspace(0, 100, 101)))
@@ -291,7 +303,7 @@ def age_limits(interval: dict[str, Any], age: float, seconds: float) -> tuple[fl
     the mean of fewer frames is less certain.
     """
     wider = math.sqrt(max(1.0, speech.LITTLE / seconds))
-    low, high = AgeInterval.of(interval).limits(age, wider)
+    low, high = calibration.AgeInterval.of(interval).limits(age, wider)
     return max(0.0, float(low)), float(high)
 
 

@@ -69,6 +69,9 @@ def train(
     if foreign or len(tasks) < len(TASKS):
         limit = partial(limits.of_own, shared_speakers=shared_speakers, notes=notes)
     described, temperatures = describe(own, clips, tasks, experiment.protocol, limit)
+    _sharpen(
+        described["calibration"], own, clips, Dataset(experiment.corpus, experiment.representation)
+    )
     ensemble = train_on_everything(experiment)
     embeddings, speakers = _training_voices(experiment)
     space = voices.fit(embeddings, speakers)
@@ -284,6 +287,27 @@ def _calibration(
         }
     emotion, gender = (found.get(task, {}).get("temperature", 1.0) for task in of_tasks)
     return found, (emotion, gender)
+
+
+def _sharpen(
+    calibrated: dict[str, Any], predicted: pd.DataFrame, clips: pd.DataFrame, data: Dataset
+) -> None:
+    """Add how much surer several windows of different speech make: see `calibration.sharpness`."""
+    first = predicted[predicted["seed"] == predicted["seed"].min()]
+    rows = first.set_index("clip").loc[clips["clip"]]
+    female = rows["p_female"].to_numpy()
+    of_tasks = {
+        "emotion": (rows[[f"p_{name}" for name in data.classes]].to_numpy(), data.classes),
+        "gender": (np.stack([female, 1 - female], axis=1), GENDERS),
+    }
+    people = np.unique(clips["speaker"].astype(str), return_inverse=True)[1]
+    for task in [task for task in of_tasks if task in calibrated]:
+        probabilities, classes = of_tasks[task]
+        labels = pd.Categorical(clips[task], list(classes)).codes.astype(int)
+        known = labels >= 0
+        p = calibration.tempered(probabilities[known], calibrated[task]["temperature"])
+        found = calibration.sharpness(p, labels[known], data.embeddings[known], people[known])
+        calibrated[task]["sharpness"] = rounded(found)
 
 
 def _calibration_error(p: np.ndarray, labels: np.ndarray, speaker: np.ndarray) -> float:

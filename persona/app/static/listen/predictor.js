@@ -35,7 +35,8 @@ export class Predictor {
       answers.push(await this.#answer(window.samples));
       progress(window.end / seconds);
     }
-    const whole = weighted(answers, found.windows.map((w) => w.weight));
+    const weights = found.windows.map((w) => w.weight);
+    const whole = pooled(answers, weights, card.calibration);
     const percents = card.distances.map((_, i) => (100 * i) / (card.distances.length - 1));
     const percentile = interpolate(whole.distance[0], card.distances, percents);
     const quality = { ...found.quality, distance_percentile: percentile };
@@ -90,7 +91,7 @@ export class Predictor {
     if (!read.every(([, values]) => values.every(Number.isFinite)))
       throw new AudioError(
         "The audio lies so far beyond full scale that no answer is a number: scale it to +-1.");
-    return Object.fromEntries(read);
+    return { ...Object.fromEntries(read), unit: unit(vectors) };
   }
 }
 
@@ -101,12 +102,32 @@ function levelled(samples, level) {
   return power > 0 ? samples.map((x) => x * gain) : samples;
 }
 
-function weighted(answers, weights) {
+const squares = (numbers) => numbers.reduce((sum, x) => sum + x * x, 0);
+
+function unit(vector) {
+  const length = Math.max(Math.sqrt(squares(vector)), 1e-12);
+  return vector.map((x) => x / length);
+}
+
+// One answer to all windows: `calibration.pooled` for emotion and gender, means for the rest.
+function pooled(answers, weights, calibration) {
   const total = weights.reduce((a, b) => a + b);
-  const mean = (key) =>
+  const mean = (key, of = (x) => x) =>
     answers[0][key].map(
-      (_, i) => answers.reduce((sum, a, n) => sum + weights[n] * a[key][i], 0) / total);
-  return Object.fromEntries(Object.keys(answers[0]).map((key) => [key, mean(key)]));
+      (_, i) => answers.reduce((sum, a, n) => sum + weights[n] * of(a[key][i]), 0) / total);
+  const different = 1 / Math.max(squares(mean("unit")), 1e-6);
+  const sharper = (task) => {
+    const logs = mean(task, (p) => Math.log(Math.max(p, 1e-7)));
+    const exponent = different ** (calibration[task]?.sharpness ?? 0);
+    const powers = logs.map((x) => Math.exp(exponent * (x - Math.max(...logs))));
+    return powers.map((x) => x / powers.reduce((a, b) => a + b));
+  };
+  return {
+    emotion: sharper("emotion"),
+    gender: sharper("gender"),
+    age: mean("age"),
+    distance: mean("distance"),
+  };
 }
 
 function ageLimits(interval, age, seconds, little) {
