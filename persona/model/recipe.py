@@ -96,6 +96,7 @@ def shipped() -> Experiment:
         moved=2,
         moved_by=(0.3, 1.5),
         moved_to=READERS,
+        per_label=True,
         old=3.0,
         epochs=6,
         batch_size=128,
