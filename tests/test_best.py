@@ -43,9 +43,9 @@ def test_what_ships_learns_the_age_of_children_and_not_their_gender(clips):
     pd.testing.assert_frame_equal(learnt.drop(columns="gender"), young.drop(columns="gender"))
 
 
-def test_beyond_it_two_clips_of_every_grown_reader_are_taken_for_neutral(clips):
+def test_what_ships_takes_two_clips_of_every_grown_reader_for_neutral(clips):
     readers = clips.assign(emotion=None, age=clips["age"] - 10)
-    learnt = best.phrases().relabel(readers)
+    learnt = best.shipped().relabel(readers)
     plain = learnt[learnt["emotion"].notna()]
     assert set(plain["emotion"]) == {"neutral"} and plain["age"].min() >= best.GROWN
     counts = plain["speaker"].value_counts()
@@ -53,10 +53,10 @@ def test_beyond_it_two_clips_of_every_grown_reader_are_taken_for_neutral(clips):
     assert set(counts.index) == set(readers["speaker"][readers["age"] >= best.GROWN])
 
 
-def test_what_ships_takes_nobody_for_neutral(clips):
+def test_the_step_below_it_takes_nobody_for_neutral(clips):
     readers = clips.assign(emotion=None)
-    assert best.shipped().relabel(readers)["emotion"].isna().all()
-    assert set(best.phrases().besides) - set(best.shipped().besides) == set(best.LENGTHS)
+    assert best.whole_clips().relabel(readers)["emotion"].isna().all()
+    assert set(best.shipped().besides) - set(best.whole_clips().besides) == set(best.LENGTHS)
 
 
 def test_the_networks_that_ship_each_listen_to_two_neighbouring_layers():

@@ -76,6 +76,43 @@ class TestTemperature:
         assert found[fold == 0] == pytest.approx(4.0, rel=0.15)
 
 
+class TestSeveralWindows:
+    """Answers to the windows of a recording become one."""
+
+    P = np.array([[0.7, 0.2, 0.1], [0.5, 0.4, 0.1]])
+
+    def test_are_averaged_by_log_probability_and_seconds(self):
+        one = calibration.pooled(self.P, np.array([3.0, 1.0]))
+        wanted = self.P[0] ** 0.75 * self.P[1] ** 0.25
+        np.testing.assert_allclose(one, wanted / wanted.sum())
+
+    def test_make_surer_as_far_as_is_asked_without_another_answer(self):
+        plain, surer = (calibration.pooled(self.P, np.ones(2), by) for by in (1.0, 2.0))
+        assert plain.argmax() == surer.argmax() == 0 and surer.max() > plain.max()
+
+    def test_that_are_the_same_count_as_one_however_often(self):
+        once = calibration.units(np.array([[1.0, 2.0, -1.0]]))
+        for times in (1, 2, 10):
+            assert calibration.unlike(np.repeat(once, times, axis=0).mean(axis=0)) == pytest.approx(
+                1
+            )
+        assert calibration.unlike(np.eye(4).mean(axis=0)) == pytest.approx(4)
+
+    def test_are_as_sure_as_independent_ones_allow(self):
+        """Clips that err by themselves: two of a person add up, and the exponent nears 1."""
+        rng = np.random.default_rng(0)
+        labels = np.repeat(rng.integers(0, 3, 600), 8)
+        logits = rng.normal(0, 1, (len(labels), 3)) + 1.0 * np.eye(3)[labels]
+        p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        orthogonal = np.tile(np.eye(8), (600, 1))
+        people = np.repeat(np.arange(600), 8)
+        found = calibration.sharpness(p, labels, orthogonal, people)
+        assert found == pytest.approx(1, abs=0.15)
+        same = np.ones((len(labels), 8))
+        repeated = calibration.sharpness(np.repeat(p[::8], 8, axis=0), labels, same, people)
+        assert 0 <= repeated <= 2  # of one window nothing follows
+
+
 def ages(speakers: int = 100, clips: int = 20, shrink: float = 0.5) -> tuple[np.ndarray, ...]:
     """Predicted ages that shrink towards 40 by half, true ages, speakers, folds."""
     rng = np.random.default_rng(0)

@@ -84,6 +84,18 @@ def recipe(
     return plain.but(**changes)
 
 
+def whole_clips() -> Experiment:
+    """The step before the one that ships: the same networks, on whole clips of actors."""
+    return recipe(
+        ENDS,
+        parts=PARTS,
+        besides=OUTSIDE,
+        epochs=8,
+        relabel=adult_genders,
+        label="how it begins and ends, a network a part",
+    )
+
+
 def shipped() -> Experiment:
     """The experiment whose networks, trained on every clip, are the app's model.
 
