@@ -10,7 +10,7 @@ from persona.calibration import AgeInterval
 from persona.errors import PersonaError
 from persona.experiment import Experiment
 from persona.labels import EMOTIONS, TASKS
-from persona.model import release
+from persona.model import measured, release
 from persona.model.predictor import Predictor
 from persona.training import Settings
 
@@ -246,7 +246,7 @@ class TestARelease:
 
     def test_describes_what_unseen_speakers_were_answered(self, experiment):
         predicted = _predictions()
-        described, temperatures = release.describe(predicted, toys.clips())
+        described, temperatures = measured.describe(predicted, toys.clips())
         metrics = described["evaluation"]["metrics"]
         assert metrics["emotion_accuracy"]["value"] == pytest.approx(1.0)
         assert set(described["evaluation"]["groups"]) >= {"female", "male"}
@@ -309,7 +309,7 @@ class TestARelease:
         """Predictions are right where the emotion is known: the others may not lower that."""
         clips = toys.clips()
         unknown = clips["speaker"] % 2 == 0
-        described, _ = release.describe(
+        described, _ = measured.describe(
             _predictions(), clips.assign(emotion=clips["emotion"].mask(unknown, None))
         )
         accuracy = described["evaluation"]["metrics"]["emotion_accuracy"]

@@ -74,8 +74,9 @@ class Prediction(_Compared):
     speech_seconds : of speech in it, the only thing that was listened to.
     speech : shape (k, 2), start and end of each segment of speech in seconds.
     notes : what was assumed, e.g. "resampled from 44100 Hz".
-    timeline : the same answers over time, all of them; the whole is their mean, weighted by
-        `weights`.
+    timeline : the same answers over time, all of them. Of the whole, age is their mean by
+        seconds; emotion and gender are their mean log probability, the surer the more different
+        speech was heard: `calibration.pooled`.
     quality : what the recording is like.
     trust : probability of the likeliest emotion, 0 to 1. It is calibrated on actors of CREMA-D
         whom the networks had not heard (the card's `calibration`). On degraded and foreign

@@ -4,7 +4,7 @@ Everything the card says of its answers comes from out-of-fold predictions: ever
 by networks that were trained as those that ship, but on other speakers.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import pandas as pd
 
-from persona import calibration, corpora, evaluation, features, folds
+from persona import corpora, features
 from persona.audio import speech
-from persona.calibration import AGE_BANDS, AGE_LEVEL, AgeInterval
 from persona.cross_validation import train_on_everything
 from persona.dataset import Dataset
 from persona.errors import PersonaError
@@ -23,16 +22,13 @@ from persona.keeping import store
 from persona.labels import GENDERS, TASKS
 from persona.model import limits, voices
 from persona.model.heads import write_heads
+from persona.model.measured import describe, sharpen
 from persona.model.predictor import Predictor
 from persona.model.saved import Model
-from persona.predictions import emotions
 from persona.run import out_of_fold, run
 
 if TYPE_CHECKING:
     from persona.network import Ensemble, Network
-
-LENGTHS = ((0.0, 2.0), (2.0, 3.0), (3.0, 1e9))
-"""Seconds of clips by which the coverage of the age intervals is stated."""
 
 
 def train(
@@ -69,9 +65,10 @@ def train(
     if foreign or len(tasks) < len(TASKS):
         limit = partial(limits.of_own, shared_speakers=shared_speakers, notes=notes)
     described, temperatures = describe(own, clips, tasks, experiment.protocol, limit)
-    _sharpen(
+    sharpen(
         described["calibration"], own, clips, Dataset(experiment.corpus, experiment.representation)
     )
+    described["limits"] += _readers(experiment)
     ensemble = train_on_everything(experiment)
     embeddings, speakers = _training_voices(experiment)
     space = voices.fit(embeddings, speakers)
@@ -189,6 +186,21 @@ def _training_voices(experiment: Experiment) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(embeddings), np.concatenate(speakers)
 
 
+def _readers(experiment: Experiment) -> list[str]:
+    """A sentence on each further corpus whose clips were given an emotion that nobody labelled."""
+    found = []
+    for name in experiment.besides:
+        clips, given = Dataset(name).clips, Dataset(name).relabelled(experiment.relabel)
+        if clips["emotion"].isna().all() and (taken := given["emotion"].notna()).any():
+            words = ", ".join(sorted(set(given["emotion"][taken])))
+            people = given["speaker"][taken].nunique()
+            found.append(
+                f"{taken.sum()} clips of {people} people who read sentences of "
+                f"{corpora.load(name).title} were taken for {words}; what they felt, nobody asked."
+            )
+    return found
+
+
 def _data(experiment: Experiment, clips: pd.DataFrame) -> dict[str, Any]:
     names = [*corpora.several(experiment.corpus), *experiment.besides]
     return {
@@ -210,167 +222,3 @@ def _corpus(representation: str, name: str) -> dict[str, Any]:
         "clips": len(corpus.clips()),
         "fingerprint": made_from["fingerprint"],
     }
-
-
-def describe(
-    predicted: pd.DataFrame,
-    clips: pd.DataFrame,
-    tasks: Sequence[str] = TASKS,
-    protocol: str = "speaker-disjoint",
-    limit: Callable[..., list[str]] = limits.of_actors,
-) -> tuple[dict[str, Any], tuple[float, float]]:
-    """The parts of a card that follow from out-of-fold predictions, and the two temperatures.
-
-    predicted : columns of `predictions.COLUMNS`, for one seed or several; metrics are averaged
-        over seeds, calibration and intervals come from the first.
-    tasks : those that were learnt. protocol : of `folds`. limit : of `limits`.
-    """
-    first = predicted[predicted["seed"] == predicted["seed"].min()]
-    known = ["clip", *corpora.LABELS]
-    if "seconds" in clips and pd.api.types.is_numeric_dtype(clips["seconds"]):
-        known.append("seconds")  # of a CSV of one's own it is text
-    rows = first.merge(clips[known], on="clip", suffixes=("_predicted", ""))
-    calibrated, temperatures = _calibration(rows, emotions(predicted), tasks)
-    interval = _age_interval(rows) if "age" in tasks else {}
-    ignorant = evaluation.constant(clips, protocol, sorted(predicted["seed"].unique()))
-    constant = evaluation.evaluate(ignorant, clips)["value"]
-    gain = evaluation.difference(
-        evaluation.sums(predicted, clips), evaluation.sums(ignorant, clips)
-    )
-    metrics = scores(predicted, clips, tasks)
-    described = {
-        "evaluation": {
-            "protocol": f"{protocol}, {folds.FOLDS} folds, seeds averaged; out-of-fold "
-            "predictions of networks trained as those that ship; 95 % bootstrap intervals over "
-            "speakers",
-            "metrics": metrics,
-            "groups": {
-                name: {
-                    "speakers": int(group["speaker"].nunique()),
-                    **scores(predicted, group, tasks),
-                }
-                for name, group in groups_of(clips)
-            },
-            "constant": {name: rounded(constant[name]) for name in metrics},
-        },
-        "calibration": calibrated,
-        "age_interval": interval,
-        "limits": limit(metrics, constant, gain, interval, clips),
-    }
-    return described, temperatures
-
-
-def _calibration(
-    rows: pd.DataFrame, names: Sequence[str], tasks: Sequence[str]
-) -> tuple[dict[str, Any], tuple[float, float]]:
-    """Temperatures that ship, and the calibration error without and with such of other folds."""
-    female = rows["p_female"].to_numpy()
-    of_tasks = {
-        "emotion": (rows[[f"p_{name}" for name in names]].to_numpy(), names),
-        "gender": (np.stack([female, 1 - female], axis=1), GENDERS),
-    }
-    found: dict[str, Any] = {
-        "method": "temperature scaling (Guo et al. 2017) of averaged probabilities; errors are "
-        "expected calibration errors, 10 bins, of clips whose temperature comes from other folds"
-    }
-    for task in [task for task in of_tasks if task in tasks]:
-        probabilities, of_task = of_tasks[task]
-        labels = pd.Categorical(rows[task], list(of_task)).codes.astype(int)
-        known = labels >= 0
-        p, y = probabilities[known].astype(float), labels[known]
-        speaker = np.unique(rows["speaker"][known], return_inverse=True)[1]
-        held_out = calibration.held_out_temperatures(p, y, rows["fold"].to_numpy()[known])
-        found[task] = {
-            "temperature": calibration.temperature(p, y),
-            "error_before": _calibration_error(p, y, speaker),
-            "error_after": _calibration_error(calibration.tempered(p, held_out), y, speaker),
-        }
-    emotion, gender = (found.get(task, {}).get("temperature", 1.0) for task in of_tasks)
-    return found, (emotion, gender)
-
-
-def _sharpen(
-    calibrated: dict[str, Any], predicted: pd.DataFrame, clips: pd.DataFrame, data: Dataset
-) -> None:
-    """Add how much surer several windows of different speech make: see `calibration.sharpness`."""
-    first = predicted[predicted["seed"] == predicted["seed"].min()]
-    rows = first.set_index("clip").loc[clips["clip"]]
-    female = rows["p_female"].to_numpy()
-    of_tasks = {
-        "emotion": (rows[[f"p_{name}" for name in data.classes]].to_numpy(), data.classes),
-        "gender": (np.stack([female, 1 - female], axis=1), GENDERS),
-    }
-    people = np.unique(clips["speaker"].astype(str), return_inverse=True)[1]
-    for task in [task for task in of_tasks if task in calibrated]:
-        probabilities, classes = of_tasks[task]
-        labels = pd.Categorical(clips[task], list(classes)).codes.astype(int)
-        known = labels >= 0
-        p = calibration.tempered(probabilities[known], calibrated[task]["temperature"])
-        found = calibration.sharpness(p, labels[known], data.embeddings[known], people[known])
-        calibrated[task]["sharpness"] = rounded(found)
-
-
-def _calibration_error(p: np.ndarray, labels: np.ndarray, speaker: np.ndarray) -> float:
-    counts = calibration.binned(p, labels, speaker)
-    return rounded(calibration.expected_error(counts, np.ones((1, len(counts))))[0])
-
-
-def _age_interval(rows: pd.DataFrame) -> dict[str, Any]:
-    rows = rows[rows["age"].notna()].reset_index(drop=True)
-    predicted, true = rows["age_predicted"].to_numpy(float), rows["age"].to_numpy(float)
-    speakers, fold = rows["speaker"].to_numpy(), rows["fold"].to_numpy()
-    fitted = AgeInterval.fit(predicted, true, speakers)
-    inside = calibration.inside_held_out(predicted, true, speakers, fold)
-    groups = groups_of(rows)
-    if "seconds" in rows:
-        groups += [
-            (f"clips of {low:.0f} s to {'more' if high > 1e6 else f'{high:.0f} s'}", some)
-            for low, high in LENGTHS
-            if len(some := rows[(rows["seconds"] >= low) & (rows["seconds"] < high)])
-        ]
-    return {
-        "level": AGE_LEVEL,
-        "method": "cross-validation interval: quantiles of out-of-fold errors by predicted age, "
-        "age bands and speakers weighing alike, scaled to hold in each band (calibration.py); "
-        "coverage is of speakers whom it was not fit on; below 1 s of speech it is wider",
-        "ages": fitted.ages.tolist(),
-        "below": [rounded(value) for value in fitted.below],
-        "above": [rounded(value) for value in fitted.above],
-        "coverage": {
-            "everyone": coverage(inside, speakers),
-            **{name: coverage(inside[some.index], speakers[some.index]) for name, some in groups},
-        },
-    }
-
-
-def coverage(inside: np.ndarray, speakers: np.ndarray) -> dict[str, float]:
-    """Share of clips inside, speakers counting alike, and its 95 % bootstrap over speakers."""
-    each = pd.Series(inside).groupby(speakers).mean().to_numpy()
-    weights = evaluation.resample(len(each))
-    low, high = evaluation.interval(weights @ each / weights.sum(axis=1))
-    shares = {"value": each.mean(), "low": low, "high": high}
-    return {"speakers": len(each), **{name: rounded(share) for name, share in shares.items()}}
-
-
-def groups_of(clips: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    groups = [(gender, clips[clips["gender"] == gender]) for gender in GENDERS]
-    for low, high in AGE_BANDS:
-        name = f"aged {low} or over" if high == AGE_BANDS[-1][1] else f"aged {low} to {high}"
-        name = f"aged {high} or under" if low == 0 else name
-        groups.append((name, clips[clips["age"].between(low, high)]))
-    return [(name, group) for name, group in groups if len(group)]
-
-
-def scores(
-    predicted: pd.DataFrame, clips: pd.DataFrame, tasks: Sequence[str]
-) -> dict[str, dict[str, float]]:
-    scored = evaluation.evaluate(predicted[predicted["clip"].isin(clips["clip"])], clips)
-    return {
-        metric: {bound: rounded(scored[bound][metric]) for bound in ("value", "low", "high")}
-        for metric in evaluation.METRICS
-        if metric.split("_")[0] in tasks and np.isfinite(scored.loc[metric]).all()
-    }
-
-
-def rounded(value: float) -> float:
-    return round(float(value), 4)

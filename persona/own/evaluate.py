@@ -13,7 +13,7 @@ from persona.corpora import Corpus
 from persona.errors import CorpusError, PersonaError
 from persona.labels import TASKS
 from persona.model import card as cards
-from persona.model import release
+from persona.model import measured
 from persona.model.predictor import Predictor
 from persona.own import synonyms
 from persona.own import train as own
@@ -65,7 +65,7 @@ def evaluate(
     usual = evaluation.usual(clips)
     ignorant = evaluation.always(usual, clips["clip"], predictor.emotions)
     constant = evaluation.evaluate(ignorant, clips)["value"]
-    metrics = release.scores(predicted, clips, [t for t in TASKS if t in tasks])
+    metrics = measured.scores(predicted, clips, [t for t in TASKS if t in tasks])
     report = {
         "model": predictor.card["name"],
         "corpus": corpus.title,
@@ -76,13 +76,13 @@ def evaluate(
         "suggested_map": suggested,
         "only_emotion": only,
         "metrics": metrics,
-        "constant": {name: release.rounded(constant[name]) for name in metrics},
+        "constant": {name: measured.rounded(constant[name]) for name in metrics},
         "groups": {
             name: {
                 "speakers": int(group["speaker"].nunique()),
-                **release.scores(predicted, group, [t for t in TASKS if t in tasks]),
+                **measured.scores(predicted, group, [t for t in TASKS if t in tasks]),
             }
-            for name, group in release.groups_of(clips)
+            for name, group in measured.groups_of(clips)
         },
         "trained_on_it": own.trained_on(predictor, corpus),
     }
@@ -186,4 +186,4 @@ def _coverage(
     rows = rows[rows["age"].notna()]
     age, true = rows["age_predicted"].to_numpy(float), rows["age"].to_numpy(float)
     low, high = AgeInterval.of(interval).limits(age)
-    return release.coverage((low <= true) & (true <= high), rows["speaker"].to_numpy())
+    return measured.coverage((low <= true) & (true <= high), rows["speaker"].to_numpy())
