@@ -1,6 +1,6 @@
 """How far probabilities and ages can be believed: temperatures and intervals of age."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -97,18 +97,29 @@ def pooled(probabilities: np.ndarray, weights: np.ndarray, sharper: float = 1.0)
     return powers / powers.sum()
 
 
-def units(embeddings: np.ndarray) -> np.ndarray:
-    """Embeddings, shape (n, dimension), at length 1; those of nothing stay nothing."""
-    lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
-    return embeddings / np.maximum(lengths, 1e-12)
+ALIKE = 0.85
+"""Cosine of two windows' embeddings from which they are the same speech, said or played again."""
+
+MANY = 32
+"""Different windows after which no more are counted, so that memory does not grow."""
 
 
-def unlike(mean: np.ndarray) -> float:
-    """How many different windows there are: 1 where all are the same, n where all are orthogonal.
+class Different:
+    """How many different windows were heard: those unlike all that came before, at most `MANY`."""
 
-    mean : of their embeddings at length 1, shape (dimension,).
-    """
-    return float(1 / max(np.sum(mean**2, dtype=float), 1e-6))
+    def __init__(self, embeddings: Iterable[np.ndarray] = ()) -> None:
+        self._kept: list[np.ndarray] = []
+        for embedding in embeddings:
+            self.hear(embedding)
+
+    def hear(self, embedding: np.ndarray) -> None:
+        """embedding : shape (dimension,)."""
+        unit = embedding / max(float(np.linalg.norm(embedding)), 1e-12)
+        if len(self._kept) < MANY and all(unit @ other < ALIKE for other in self._kept):
+            self._kept.append(unit)
+
+    def __len__(self) -> int:
+        return len(self._kept)
 
 
 GROUPS = (1, 2, 4, 8)
@@ -118,7 +129,7 @@ GROUPS = (1, 2, 4, 8)
 def sharpness(
     probabilities: np.ndarray, labels: np.ndarray, embeddings: np.ndarray, people: np.ndarray
 ) -> float:
-    """The exponent of `unlike`, 0 to 2, by which pooled answers become sharper.
+    """The exponent of `Different`, 0 to 2, by which pooled answers become sharper.
 
     Clips of one person and label are pooled by ones, twos, fours and eights, in their order; the
     exponent of least log loss over these sizes, each weighing alike.
@@ -135,11 +146,11 @@ def sharpness(
         size: [own[i : i + size] for own in rows for i in range(0, len(own) - size + 1, size)]
         for size in GROUPS
     }
-    logs, of_length_1 = np.log(np.maximum(probabilities, 1e-7)), units(embeddings)
+    logs = np.log(np.maximum(probabilities, 1e-7))
     found = [
         (
             np.stack([logs[pool].mean(axis=0) for pool in some]),
-            np.array([unlike(of_length_1[pool].mean(axis=0)) for pool in some]),
+            np.array([len(Different(embeddings[pool])) for pool in some]),
             np.array([labels[pool[0]] for pool in some]),
         )
         for size, some in pools.items()
@@ -148,7 +159,7 @@ def sharpness(
 
     def loss(exponent: float) -> float:
         return sum(
-            log_loss(tempered(np.exp(mean), 1 / number[:, None] ** exponent), true)
+            log_loss(tempered(np.exp(mean), number[:, None] ** -exponent), true)
             for mean, number, true in found
         )
 

@@ -91,12 +91,16 @@ class TestSeveralWindows:
         assert plain.argmax() == surer.argmax() == 0 and surer.max() > plain.max()
 
     def test_that_are_the_same_count_as_one_however_often(self):
-        once = calibration.units(np.array([[1.0, 2.0, -1.0]]))
+        once = np.array([1.0, 2.0, -1.0])
         for times in (1, 2, 10):
-            assert calibration.unlike(np.repeat(once, times, axis=0).mean(axis=0)) == pytest.approx(
-                1
-            )
-        assert calibration.unlike(np.eye(4).mean(axis=0)) == pytest.approx(4)
+            assert len(calibration.Different([once, 3 * once] * times)) == 1
+        assert len(calibration.Different(np.eye(4))) == 4
+
+    def test_are_counted_no_further_than_memory_allows(self):
+        assert len(calibration.Different(np.eye(2 * calibration.MANY))) == calibration.MANY
+
+    def test_of_silence_are_one_and_no_fault(self):
+        assert len(calibration.Different(np.zeros((1, 4)))) == 1
 
     def test_are_as_sure_as_independent_ones_allow(self):
         """Clips that err by themselves: two of a person add up, and the exponent nears 1."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from persona import calibration
 from persona.audio import downmix, quality, reader, resampling, speech
 from persona.errors import ModelError, StoreError
 from persona.keeping import store
@@ -110,6 +111,7 @@ def constants() -> dict[str, dict[str, Any]]:
         },
         "campplus": _of(campplus, "LEVEL"),
         "predictor": _of(predictor, "FAR"),
+        "calibration": _of(calibration, "ALIKE", "MANY"),
     }
 
 

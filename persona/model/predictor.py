@@ -147,14 +147,14 @@ class Predictor:
             raise PersonaError(f"{at_least} is no probability: give one from 0 to 1.")
         source = source if rate is None else (source, rate)
         found, windows, answers = speech.Listener(), [], []
-        heard = np.zeros(self.heads.dimension)
+        different = calibration.Different()
         with audio.Reader(
             source, name=name, max_bytes=max_bytes, max_seconds=max_seconds
         ) as reader:
-            for span, answered, unit in self._answer_all(found.windows(reader.blocks(BLOCK))):
+            for span, answered, embedding in self._answer_all(found.windows(reader.blocks(BLOCK))):
                 windows.append(span)
                 answers.append(answered)
-                heard += span[2] * unit
+                different.hear(embedding)
                 if progress and reader.seconds:
                     progress(min(1.0, span[1] / reader.seconds))
             notes, envelope = (*reader.notes, *found.notes), reader.envelope
@@ -163,7 +163,7 @@ class Predictor:
         joined = Answers(*(np.concatenate(part) for part in zip(*answers, strict=True)))
         if progress:
             progress(1.0)
-        return self._summary(found, windows, joined, heard, notes, envelope, at_least)
+        return self._summary(found, windows, joined, len(different), notes, envelope, at_least)
 
     def predict_many(
         self,
@@ -234,7 +234,7 @@ class Predictor:
     def _answer_all(
         self, windows: Iterator[speech.Window]
     ) -> Iterator[tuple[Span, Answers, np.ndarray]]:
-        """Windows, their answers and their embeddings of length 1, in order; a few at a time."""
+        """Windows, their answers and their embeddings, in order; a few are in memory at a time."""
 
         def answer(window: speech.Window) -> tuple[Span, Answers, np.ndarray]:
             return (window.start, window.end, window.weight), *self._answer(window.samples)
@@ -244,21 +244,20 @@ class Predictor:
     def _answer(self, waveform: np.ndarray) -> tuple[Answers, np.ndarray]:
         vectors = np.hstack([r.embed([waveform]) for r in self._representations])
         vectors = np.ascontiguousarray(vectors, np.float32)
-        return self.heads.run(vectors), calibration.units(vectors)[0]
+        return self.heads.run(vectors), vectors[0]
 
     def _summary(
         self,
         found: speech.Listener,
         windows: list[Span],
         answers: Answers,
-        heard: np.ndarray,
+        different: int,
         notes: tuple[str, ...],
         envelope: np.ndarray,
         at_least: float,
     ) -> Prediction:
         starts, ends, weights = np.array(windows).T
         age, distance = (np.average(part, weights=weights) for part in answers[2:])
-        different = calibration.unlike(heard / weights.sum())
         emotion, gender = (
             calibration.pooled(part, weights, different ** self._sharpness(task))
             for task, part in zip(TASKS, answers[:2], strict=False)

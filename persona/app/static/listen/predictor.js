@@ -25,18 +25,21 @@ export class Predictor {
 
   // audio: {samples, notes, name} of `audio.read`, without its envelope.
   async predict({ samples, notes, name }, progress) {
-    const { speech, audio, predictor } = this.bundle.constants;
+    const { speech, audio, predictor, calibration } = this.bundle.constants;
     const { card, emotions, genders } = this.bundle;
     const seconds = samples.length / audio.RATE;
     const found = await listen(samples, speech, audio.RATE, this.#detect);
     if (!found.windows.length) throw noSpeech(seconds, name);
-    const answers = [];
+    const answers = [], different = new Different();
     for (const window of found.windows) {
-      answers.push(await this.#answer(window.samples));
+      const { embedding, ...answer } = await this.#answer(window.samples);
+      different.hear(embedding, calibration);
+      answers.push(answer);
       progress(window.end / seconds);
     }
     const weights = found.windows.map((w) => w.weight);
-    const whole = pooled(answers, weights, card.calibration);
+    const exponent = (task) => different.count ** (card.calibration[task]?.sharpness ?? 0);
+    const whole = pooled(answers, weights, exponent);
     const percents = card.distances.map((_, i) => (100 * i) / (card.distances.length - 1));
     const percentile = interpolate(whole.distance[0], card.distances, percents);
     const quality = { ...found.quality, distance_percentile: percentile };
@@ -91,7 +94,7 @@ export class Predictor {
     if (!read.every(([, values]) => values.every(Number.isFinite)))
       throw new AudioError(
         "The audio lies so far beyond full scale that no answer is a number: scale it to +-1.");
-    return { ...Object.fromEntries(read), unit: unit(vectors) };
+    return { ...Object.fromEntries(read), embedding: vectors };
   }
 }
 
@@ -102,24 +105,33 @@ function levelled(samples, level) {
   return power > 0 ? samples.map((x) => x * gain) : samples;
 }
 
-const squares = (numbers) => numbers.reduce((sum, x) => sum + x * x, 0);
+const dot = (a, b) => a.reduce((sum, x, i) => sum + x * b[i], 0);
 
-function unit(vector) {
-  const length = Math.max(Math.sqrt(squares(vector)), 1e-12);
-  return vector.map((x) => x / length);
+// How many windows are unlike all that came before: `calibration.Different`.
+class Different {
+  #kept = [];
+
+  hear(embedding, { ALIKE, MANY }) {
+    const length = Math.max(Math.sqrt(dot(embedding, embedding)), 1e-12);
+    const unit = embedding.map((x) => x / length);
+    if (this.#kept.length < MANY && this.#kept.every((other) => dot(unit, other) < ALIKE))
+      this.#kept.push(unit);
+  }
+
+  get count() {
+    return this.#kept.length;
+  }
 }
 
 // One answer to all windows: `calibration.pooled` for emotion and gender, means for the rest.
-function pooled(answers, weights, calibration) {
+function pooled(answers, weights, exponent) {
   const total = weights.reduce((a, b) => a + b);
   const mean = (key, of = (x) => x) =>
     answers[0][key].map(
       (_, i) => answers.reduce((sum, a, n) => sum + weights[n] * of(a[key][i]), 0) / total);
-  const different = 1 / Math.max(squares(mean("unit")), 1e-6);
   const sharper = (task) => {
     const logs = mean(task, (p) => Math.log(Math.max(p, 1e-7)));
-    const exponent = different ** (calibration[task]?.sharpness ?? 0);
-    const powers = logs.map((x) => Math.exp(exponent * (x - Math.max(...logs))));
+    const powers = logs.map((x) => Math.exp(exponent(task) * (x - Math.max(...logs))));
     return powers.map((x) => x / powers.reduce((a, b) => a + b));
   };
   return {
