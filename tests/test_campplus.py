@@ -206,3 +206,25 @@ def test_files_that_ship_are_small_and_licensed():
     assert (folder / "campplus.onnx").stat().st_size < 16_000_000
     assert "Apache License" in (folder / "LICENSE").read_text()
     assert "3D-Speaker" in (folder / "NOTICE").read_text()
+
+
+def outputs(names: list[str], waveform: np.ndarray) -> list[np.ndarray]:
+    session = campplus._session(campplus._folder(), 1)
+    return session.run(names, {"waveform": waveform})
+
+
+@pytest.mark.parametrize("seconds", [0.02, 0.5, 3.0])
+def test_frames_of_one_pass_and_the_projection_give_the_embedding(seconds):
+    frames, projection, embedding = outputs(["frames", "projection", "embedding"], noise(seconds))
+    one = frames[0].astype(float)
+    assert one.shape[0] == 512 and projection.shape == (192, 1025)
+    deviation = one.std(axis=1, ddof=1) if one.shape[1] > 1 else np.zeros(512)
+    found = projection @ np.concatenate([one.mean(axis=1), deviation, [1]])
+    np.testing.assert_allclose(found, embedding[0], atol=1e-4 * np.abs(embedding).max())
+
+
+def test_what_is_asked_for_besides_frames_is_the_same_to_the_bit():
+    names = ["embedding", "statistics", "block2", "block3", "block2_ends", "block3_ends"]
+    alone, beside = outputs(names, noise(2)), outputs([*names, "frames"], noise(2))
+    for one, other in zip(alone, beside, strict=False):
+        np.testing.assert_array_equal(one, other)

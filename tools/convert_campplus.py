@@ -7,13 +7,20 @@ The network is written here from its paper (Wang et al. 2023, "CAM++: A Fast and
 for Speaker Verification Using Context-Aware Masking", arXiv 2303.00332) and from the shapes of the
 published tensors; `data/models/campplus/NOTICE` says whose work the weights are. It is checked
 against reference answers, measured over a corpus (which gives the constants of the codes), and
-written with its filterbank as one graph: waveform in, embedding and pooled layers out.
+written with its filterbank as one graph: waveform in, embedding and pooled layers out. For people
+it also gives `frames`, below the statistics, and `projection`, which maps statistics to embeddings.
+
+    python tools/convert_campplus.py --extend GRAPH.onnx
+
+adds these two to a graph that was made before, and leaves every other node and weight as it is.
 """
 
 import argparse
 import csv
 import hashlib
 import io
+import json
+import sys
 from collections import OrderedDict
 from pathlib import Path
 
@@ -355,6 +362,66 @@ def store_in_half(graph: onnx.GraphProto) -> None:
         graph.node.insert(0, helper.make_node("Cast", [stored], [name], to=TensorProto.FLOAT))
 
 
+LAST_RELU, DENSE = "/xvector/out_nonlinear/Relu", "/xvector/dense/linear/Conv"
+
+
+def extended(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph with two outputs more, of what it computes or holds anyway.
+
+    frames : (1, 512, t), 50 per second: what the statistics are taken of.
+    projection : (192, 1025). Mean and unbiased deviation over some of the frames, joined to (1024,)
+        and followed by a 1, make the embedding of those frames: `projection @ statistics`.
+    """
+    graph = model.graph
+    last = next(node for node in graph.node if node.name.endswith(LAST_RELU))
+    dense = next(node for node in graph.node if node.name.endswith(DENSE))
+    before = last.output[0]
+    for node in graph.node:
+        for names in (node.input, node.output):
+            names[:] = ["frames" if name == before else name for name in names]
+    _, weight, bias = dense.input
+    graph.initializer.append(numpy_helper.from_array(np.array([1]), "projection_axis"))
+    graph.node.extend([
+        helper.make_node("Flatten", [weight], ["flat_weight"], axis=1),
+        helper.make_node("Unsqueeze", [bias, "projection_axis"], ["flat_bias"]),
+        helper.make_node("Concat", ["flat_weight", "flat_bias"], ["projection"], axis=1),
+    ])  # fmt: skip
+    graph.output.extend([
+        helper.make_tensor_value_info("frames", TensorProto.FLOAT, [1, 512, "frames"]),
+        helper.make_tensor_value_info("projection", TensorProto.FLOAT, [192, 1025]),
+    ])  # fmt: skip
+    onnx.checker.check_model(model)
+    return model
+
+
+def extend(path: Path) -> None:
+    """Extend the graph at `path` in place, and tell its provenance and the feature tables."""
+    graph = extended(onnx.load(path)).SerializeToString()
+    beside = path.with_name("provenance.json")
+    made_by, sha256 = store.read_json(beside), hashlib.sha256(graph).hexdigest()
+    store.write_bytes(path, graph)
+    store.write_json(beside, made_by | {"graph_sha256": sha256})
+    for file in rekey_tables(path.parents[2] / "features", made_by["graph_sha256"], sha256):
+        print(f"{file} names the new graph.")
+
+
+def rekey_tables(folder: Path, old: str, new: str) -> list[Path]:
+    """Feature tables below `folder` that name the graph `old` by SHA-256 now name `new`; which.
+
+    For a graph whose other outputs are bit-equal. Values stay, which their checksum proves.
+    """
+    changed = []
+    for file in sorted(folder.rglob("*.parquet")):
+        table = store.read_table(file)
+        made_by = json.loads(json.dumps(table.provenance).replace(old, new))
+        if made_by != table.provenance:
+            store.write_table(file, table.columns, made_by)
+            if store.checksum(store.read_table(file).columns) != store.checksum(table.columns):
+                raise SystemExit(f"{file} changed its values: restore it from the repository.")
+            changed.append(file)
+    return changed
+
+
 def session(graph: bytes) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -486,7 +553,7 @@ def convert(arguments: argparse.Namespace) -> dict:
             raise SystemExit(f"The graph in {precision} differs by more than {tolerance}.")
     found = kept(arguments.outputs, raw, arguments.corpus, arguments.workers)
     cost = rounding_cost(found)
-    graph = export(Coded(network, scaling_of(found))).SerializeToString()
+    graph = extended(export(Coded(network, scaling_of(found)))).SerializeToString()
     store.write_bytes(arguments.out, graph)
     return {
         "graph_sha256": hashlib.sha256(graph).hexdigest(),
@@ -507,6 +574,8 @@ def convert(arguments: argparse.Namespace) -> dict:
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["--extend"]:
+        return extend(Path(sys.argv[2]).resolve())
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("weights", type=Path, help="the published state dict")
     parser.add_argument("out", type=Path, help="the graph, campplus.onnx")
