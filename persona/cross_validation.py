@@ -60,9 +60,7 @@ def predict_fold(experiment: Experiment, seed: int, fold: int) -> pd.DataFrame:
     """Train one fold and predict its tests; columns of `predictions`, and `corpus`."""
     data = Dataset(experiment.corpus, experiment.representation)
     clips = data.relabelled(experiment.relabel)
-    split = splits(experiment, clips, seed)[fold]
-    if experiment.subset:
-        split = experiment.subset(clips.copy(), split, seed)
+    split = _split(experiment, clips, seed, fold)
     if experiment.estimator:
         inputs = _inputs(experiment, data).copy()
         predicted = experiment.estimator(inputs, clips.copy(), split, seed)
@@ -81,6 +79,13 @@ def predict_fold(experiment: Experiment, seed: int, fold: int) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+def train_fold(experiment: Experiment, seed: int, fold: int) -> tuple[Ensemble, Split]:
+    """The networks of one fold, to be asked more than its tests, and what they were trained on."""
+    clips = Dataset(experiment.corpus).relabelled(experiment.relabel)
+    split = _split(experiment, clips, seed, fold)
+    return _train(experiment, clips, split, folds.FOLDS * seed + fold), split
+
+
 def train_on_everything(experiment: Experiment, seed: int = 0) -> Ensemble:
     """The experiment's networks trained on every clip of its corpora: a model to be used.
 
@@ -92,6 +97,11 @@ def train_on_everything(experiment: Experiment, seed: int = 0) -> Ensemble:
     clips = Dataset(experiment.corpus).relabelled(experiment.relabel)
     nothing = np.empty(0, int)
     return _train(experiment, clips, Split(np.arange(len(clips)), nothing, nothing), seed)
+
+
+def _split(experiment: Experiment, clips: pd.DataFrame, seed: int, fold: int) -> Split:
+    split = splits(experiment, clips, seed)[fold]
+    return experiment.subset(clips.copy(), split, seed) if experiment.subset else split
 
 
 def _inputs(experiment: Experiment, data: Dataset) -> np.ndarray:
