@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from persona import Predictor, calibration, corpora, folds, predictions
+from persona import Predictor, calibration, corpora, predictions
 from persona.audio import speech
 from persona.corpora import CremaD
 from persona.cross_validation import train_fold
@@ -37,7 +37,10 @@ HOME = corpora.CremaD.name
 PART = (2048, 6144)
 """Columns that the networks at home listen to: both blocks."""
 
-GROUPS, PHRASES = 16, 8
+TRAINED = range(2)
+"""Folds of the first deal whose networks are trained for it."""
+
+GROUPS, PHRASES = 24, 8
 """A fold's groups of clips of one person and emotion, and clips of each."""
 
 LOOKED_AT = 1000
@@ -184,9 +187,9 @@ def _strangers(template: Predictor) -> Iterator[tuple[Predictor, pd.DataFrame]]:
     seed = experiment.seeds[0]
     data = Dataset(HOME, experiment.representation)
     clips, embeddings = data.clips, data.embeddings
-    trained = [train_fold(experiment, seed, fold) for fold in range(folds.FOLDS)]
+    trained = [train_fold(experiment, seed, fold) for fold in TRAINED]
     probabilities = np.empty((len(clips), len(EMOTIONS)))
-    of_fold = np.empty(len(clips), int)
+    of_fold = np.full(len(clips), -1)  # in none of these folds
     for fold, (network, split) in enumerate(trained):
         answers = network.predict(_tensor(embeddings[split.test]))
         names = clips["clip"].to_numpy()[split.test]
@@ -195,7 +198,7 @@ def _strangers(template: Predictor) -> Iterator[tuple[Predictor, pd.DataFrame]]:
     labels = pd.Categorical(clips["emotion"], EMOTIONS).codes.astype(int)
     people = np.unique(clips["speaker"].astype(str), return_inverse=True)[1]
     for fold, (network, split) in enumerate(trained):
-        others = of_fold != fold
+        others = (of_fold >= 0) & (of_fold != fold)
         p, y = probabilities[others], labels[others]
         temperature = calibration.temperature(p, y)
         sharpness = calibration.sharpness(
