@@ -49,8 +49,6 @@ def of_actors(
         f"The actors were {clips['age'].min():.0f} to {clips['age'].max():.0f} years old; "
         "children and older people were not among them.",
         "Gender is the binary sex that the actors stated; people outside of it were not asked.",
-        "Plain speech is mostly called neutral: grown readers of speechocean762 were taken for "
-        "neutral in training, and nobody asked how they felt.",
         "Probabilities and age intervals were measured on acted clips; elsewhere they mean less.",
     ]
 
