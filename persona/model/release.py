@@ -196,8 +196,8 @@ def _readers(experiment: Experiment) -> list[str]:
             people = given["speaker"][taken].nunique()
             found.append(
                 f"{taken.sum()} clips of {people} people who read sentences of "
-                f"{corpora.load(name).title} were taken for {words}, as most plain speech is called "
-                "now; what they felt, nobody asked."
+                f"{corpora.load(name).title} were taken for {words}; what they felt, nobody asked. "
+                "Most plain speech is called so now."
             )
     return found
 
