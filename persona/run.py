@@ -123,7 +123,7 @@ def run(
     experiments: Sequence[Experiment],
     study: str = "experiments",
     *,
-    train: bool | Sequence[str] = False,
+    train: bool | Sequence[str | Experiment] = False,
     jobs: int | None = None,
     backend: str = "loky",
     scheduler: str | None = None,
@@ -131,10 +131,10 @@ def run(
     """Results of experiments: read, or computed.
 
     study : name of the table of results that is read or written.
-    train : compute what has not been computed here, of all experiments or of those on the named
-        representations. Predictions are kept by experiment, so that an interrupted run goes on
-        where it was; two runs of one study take turns. False: read the results that ship, or those
-        made here before.
+    train : compute what has not been computed here, of all experiments or of some: those on the
+        named representations, and those given. Predictions are kept by experiment, so that an
+        interrupted run goes on where it was; two runs of one study take turns. False: read the
+        results that ship, or those made here before.
     jobs, backend, scheduler : as of `parallel.run`.
 
     Raises `PersonaError` before anything is trained where a table or a result is missing.
@@ -196,15 +196,16 @@ def _file(identity: str) -> Path:
     return store.made() / "predictions" / f"{identity}.parquet"
 
 
-def _trained(wanted: dict[str, Experiment], train: bool | Sequence[str]) -> set[str]:
+def _trained(wanted: dict[str, Experiment], train: bool | Sequence[str | Experiment]) -> set[str]:
     """Identities of the experiments that `run` is asked to compute."""
     if isinstance(train, int):
         return set(wanted) if train else set()
-    names = [train] if isinstance(train, str) else list(train)
+    asked = [train] if isinstance(train, str) else list(train)
     there = sorted({experiment.representation for experiment in wanted.values()})
-    for name in names:
-        known("representation to train on", name, there)
-    return {name for name, e in wanted.items() if e.representation in names}
+    for one in asked:
+        if not isinstance(one, Experiment):
+            known("representation to train on", one, there)
+    return {name for name, e in wanted.items() if e.representation in asked or e in asked}
 
 
 def _kept(study: str, trained: set[str]) -> dict[str, pd.DataFrame]:

@@ -488,6 +488,16 @@ class TestRun:
         assert not trained
         assert len(run([BASE], train=1, jobs=1).rows) == toys.SPEAKERS
 
+    def test_only_the_experiments_that_are_named_are_trained(self, trained):
+        one, other = BASE, BASE.but(epochs=2)
+        run([one], train=True, jobs=1)
+        with pytest.raises(PersonaError, match="compute them with train=True"):
+            run([one, other], train=[one], jobs=1)
+        assert set(run([one, other], train=[other], jobs=1).rows["experiment"]) == {
+            identity(one),
+            identity(other),
+        }
+
     def test_what_another_run_computed_meanwhile_is_not_trained_again(
         self, build, trained, monkeypatch
     ):

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from persona import Predictor, audio
-from persona.audio import RATE
+from persona.audio import RATE, speech
 from persona.errors import PersonaError
 from persona.keeping import store
+from persona.study import as_it_is
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 FOLDERS = {"crema-d": 50, "emodb": 46}
@@ -119,6 +120,40 @@ def test_what_does_not_matter_changes_little(corpus, change):
     assert sum(a[0] != b[0] for a, b in pairs) <= emotions
     assert sum(a[1] != b[1] for a, b in pairs) <= genders
     assert np.mean([abs(a[2] - b[2]) for a, b in pairs]) < 2
+
+
+def paused(samples: np.ndarray, number: int) -> np.ndarray:
+    """The clip with a pause of its room, as it is known to `as_it_is`."""
+    rng, listener = np.random.default_rng(number), speech.Listener()
+    list(listener.pieces([samples]))
+    pause = as_it_is.silence(samples, listener.segments, rng.uniform(*as_it_is.WITHIN), rng)
+    return as_it_is.paused(samples, listener.segments, pause)
+
+
+def changed_emotions(corpus: str, change) -> float:
+    """Share of the clips whose emotion a change of what is said when, but not how, changes."""
+    pairs = zip(usual(corpus), clips(corpus), strict=True)
+    return float(
+        np.mean([was[0] != answer(change(x, n), RATE)[0] for n, (was, x) in enumerate(pairs)])
+    )
+
+
+def test_a_pause_between_words_changes_few_answers():
+    assert changed_emotions("crema-d", paused) <= 0.1
+
+
+@pytest.mark.parametrize("times", as_it_is.TIMES)
+def test_a_clip_that_is_said_again_is_answered_as_once(times):
+    assert changed_emotions("crema-d", lambda x, _: np.tile(x, times)) <= 0.04
+
+
+def test_windows_of_a_clip_are_the_speech_that_training_heard():
+    """A clip of CREMA-D is one phrase: the very samples of `speech.only`, but for long ones."""
+    for clip in clips("crema-d"):
+        windows = list(speech.Listener().windows([clip]))
+        heard = np.concatenate([window.samples for window in windows])
+        np.testing.assert_array_equal(heard, speech.only(clip).samples)
+        assert len(windows) == 1 or len(heard) > speech.LONGEST * RATE
 
 
 def test_without_speech_there_is_no_answer():

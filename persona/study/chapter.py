@@ -29,6 +29,7 @@ FINDINGS = (
     "11_what_kind_of_ear",
     "14_best",
     "18_new_sentences",
+    "19_speech_as_it_is",
 )
 """Chapters whose findings the README shows."""
 
