@@ -73,6 +73,20 @@ class TestHeads:
         wanted = np.linalg.norm(z[:, None] - space.speakers, axis=-1).min(axis=1)
         assert found == pytest.approx(wanted, rel=1e-3)
 
+    def test_say_what_voices_are_usually_like_if_they_know(self):
+        usual = np.random.default_rng(0).normal(size=(7, DIMENSION)).astype(np.float32)
+        graph = write_heads(toy_model.ensemble(), toy_model.space(), usual=usual)
+        np.testing.assert_array_equal(Heads(graph).usual(), usual)
+        x = toy_model.embeddings(5)
+        without = Heads(write_heads(toy_model.ensemble(), toy_model.space()))
+        assert without.usual() is None
+        np.testing.assert_array_equal(Heads(graph).run(x).emotion, without.run(x).emotion)
+
+    def test_refuse_usual_voices_of_another_size(self):
+        usual = np.zeros((3, DIMENSION), np.float32)
+        with pytest.raises(ModelError, match="usual has the shape"):
+            Heads(write_heads(toy_model.ensemble(), toy_model.space(), usual=usual))
+
     def test_answer_one_embedding_as_among_many(self, model):
         heads, x = Heads(model.heads), toy_model.embeddings(7)
         many, one = heads.run(x), heads.run(x[3:4])

@@ -23,6 +23,9 @@ INPUT = "embeddings"
 OUTPUTS = {"emotion": [len(EMOTIONS)], "gender": [len(GENDERS)], "age": [], "distance": []}
 """Names of what the graph puts out for B embeddings, and its shape after (B,), of six emotions."""
 
+USUAL = "usual"
+"""A further output, of a graph that answers emotion: see `voices.usual`. It needs no embedding."""
+
 _OPERATORS = frozenset(
     [
         "Add", "Clip", "Concat", "Constant", "Conv", "Div", "Flatten", "Gather", "Gemm",
@@ -95,11 +98,14 @@ class Heads:
         (self.dimension,) = self._check_shapes()
 
     def _check_shapes(self) -> list[int]:
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        inputs, outputs = self._session.get_inputs(), [*self._session.get_outputs()]
+        last = outputs.pop() if outputs and outputs[-1].name == USUAL else None
         if [i.name for i in inputs] != [INPUT] or [o.name for o in outputs] != list(OUTPUTS):
             raise _unusable(
                 f"its input has to be {INPUT} and its outputs have to be {', '.join(OUTPUTS)}"
             )
+        if last and last.shape != [1 + self._shapes["emotion"][0], *inputs[0].shape[1:]]:
+            raise _unusable(f"{USUAL} has the shape {last.shape}")
         for value in (*inputs, *outputs):
             batch, *shape = value.shape or [0]
             fits = shape == self._shapes[value.name] if value in outputs else len(shape) == 1
@@ -127,15 +133,29 @@ class Heads:
             )
         return answers
 
+    def usual(self) -> np.ndarray | None:
+        """As of `voices.usual`, shape (1 + C, dimension); None of a graph that does not say."""
+        if len(self._session.get_outputs()) == len(OUTPUTS):
+            return None
+        nothing = np.zeros((1, self.dimension), np.float32)
+        [found] = self._session.run([USUAL], {INPUT: nothing})
+        if found.dtype != np.float32 or not np.isfinite(found).all():
+            raise _unusable(f"{USUAL} holds what is no number")
+        return found
+
 
 def write_heads(
-    ensemble: "Ensemble", voices: "Voices", temperatures: tuple[float, float] = (1.0, 1.0)
+    ensemble: "Ensemble",
+    voices: "Voices",
+    temperatures: tuple[float, float] = (1.0, 1.0),
+    usual: np.ndarray | None = None,
 ) -> bytes:
     """The graph of an ensemble's answers.
 
     voices : against which the distance is taken.
     temperatures : of emotion and of gender, applied to the averaged probabilities as
         `calibration.tempered` does.
+    usual : as of `voices.usual`, of a model that answers emotion.
     """
     import torch
 
@@ -144,23 +164,29 @@ def write_heads(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # this exporter is called the old one
         torch.onnx.export(
-            _module(ensemble, voices, temperatures),
+            _module(ensemble, voices, temperatures, usual),
             (torch.zeros(2, len(voices.mean)),),
             graph,  # type: ignore[arg-type]
             dynamo=False,
             opset_version=OPSET,
             input_names=[INPUT],
-            output_names=list(OUTPUTS),
+            output_names=[*OUTPUTS] if usual is None else [*OUTPUTS, USUAL],
             dynamic_axes={name: {0: "batch"} for name in names},
         )
     return graph.getvalue()
 
 
-def _module(ensemble: "Ensemble", voices: "Voices", temperatures: tuple[float, float]) -> Any:
+def _module(
+    ensemble: "Ensemble",
+    voices: "Voices",
+    temperatures: tuple[float, float],
+    usual: np.ndarray | None,
+) -> Any:
     import torch
     from torch import Tensor, nn
 
     mean, projection, speakers = (torch.from_numpy(np.float32(part)) for part in voices)
+    known = None if usual is None else torch.from_numpy(np.float32(usual))
 
     def tempered(probabilities: Tensor, temperature: float) -> Tensor:
         return (probabilities.clamp_min(1e-7).log() / temperature).softmax(-1)
@@ -182,7 +208,9 @@ def _module(ensemble: "Ensemble", voices: "Voices", temperatures: tuple[float, f
             emotion, gender = map(tempered, (emotion, gender), temperatures)
             z = (x - mean) @ projection  # (B, k)
             squared = (z[:, None] - speakers).square().sum(-1)  # (B, speakers)
-            return emotion, gender, age, squared.amin(-1).sqrt()
+            answers = emotion, gender, age, squared.amin(-1).sqrt()
+            # The exporter only writes what depends on the input.
+            return answers if known is None else (*answers, known + 0 * x[:1, :1])
 
     return Module().eval()
 

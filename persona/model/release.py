@@ -90,7 +90,7 @@ def train(
             "software": store.software("torch", "numpy", "onnx"),
             **described,
         },
-        write_heads(ensemble, space, temperatures),
+        write_heads(ensemble, space, temperatures, _usual(experiment, clips, tasks)),
         _weights(ensemble),
     )
     model.save(out)
@@ -184,6 +184,16 @@ def _training_voices(experiment: Experiment) -> tuple[np.ndarray, np.ndarray]:
             embeddings.append(data.embeddings)
             speakers.append(name + " " + clips["speaker"].astype(str))
     return np.concatenate(embeddings), np.concatenate(speakers)
+
+
+def _usual(experiment: Experiment, clips: pd.DataFrame, tasks: Sequence[str]) -> np.ndarray | None:
+    """Of the clean clips of the experiment's own corpus, as of `voices.usual`."""
+    if "emotion" not in tasks:
+        return None
+    data = Dataset(experiment.corpus, experiment.representation)
+    emotions = pd.Categorical(clips["emotion"], data.classes).codes.astype(int)
+    speakers = clips["speaker"].astype(str).to_numpy()
+    return voices.usual(data.embeddings, emotions, speakers, len(data.classes))
 
 
 def _readers(experiment: Experiment) -> list[str]:

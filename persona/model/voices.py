@@ -60,6 +60,29 @@ def unseen(embeddings: np.ndarray, speakers: np.ndarray, voices: Voices) -> np.n
     return np.interp(np.linspace(0, 1, PERCENTILES), reached, distance[order])
 
 
+def usual(
+    embeddings: np.ndarray, emotions: np.ndarray, speakers: np.ndarray, classes: int
+) -> np.ndarray:
+    """The usual voice, and how each emotion differs from it, shape (1 + classes, d).
+
+    First the mean over people of each one's mean over emotions; then, for each emotion, the mean
+    over people of how their voice differs from their own mean.
+
+    embeddings : shape (n, d). emotions : class indices, shape (n,), -1 where unknown.
+    """
+    known = emotions >= 0
+    person = np.unique(speakers[known], return_inverse=True)[1]
+    cell = person * classes + emotions[known]
+    total = np.zeros(((person.max() + 1) * classes, embeddings.shape[1]))
+    np.add.at(total, cell, embeddings[known])
+    count = np.bincount(cell, minlength=len(total))[:, None]
+    means = np.where(count, total / np.maximum(count, 1), np.nan).reshape(
+        -1, classes, total.shape[1]
+    )
+    own = np.nanmean(means, axis=1, keepdims=True)
+    return np.concatenate([own.mean(axis=0), np.nanmean(means - own, axis=0)]).astype(np.float32)
+
+
 def _centres(z: np.ndarray, speakers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean of each speaker, shape (S, k), and the speaker's number of each row, shape (n,)."""
     row = np.unique(speakers, return_inverse=True)[1]

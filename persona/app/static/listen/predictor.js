@@ -90,8 +90,9 @@ export class Predictor {
     });
     const vectors = this.bundle.layers.flatMap((layer) => [...layers[layer].data]);
     const embeddings = this.#tensor(Float32Array.from(vectors), [1, vectors.length]);
-    const answers = await this.sessions.heads.run({ embeddings });
-    const read = ["emotion", "gender", "age", "distance"].map((k) => [k, [...answers[k].data]]);
+    const asked = ["emotion", "gender", "age", "distance"];
+    const answers = await this.sessions.heads.run({ embeddings }, asked);
+    const read = asked.map((k) => [k, [...answers[k].data]]);
     if (!read.every(([, values]) => values.every(Number.isFinite)))
       throw new AudioError(
         "The audio lies so far beyond full scale that no answer is a number: scale it to +-1.");
