@@ -77,7 +77,7 @@ lab: $(INSTALLED)  ## open the notebooks in JupyterLab
 
 app: $(INSTALLED)  ## try it on your own recordings, in a browser on this machine
 	JUPYTER_PATH=persona/app/jupyter JUPYTER_CONFIG_PATH=persona/app/jupyter \
-	    $(BIN)/voila notebooks/15_app.ipynb
+	    $(BIN)/voila persona/app/app.ipynb
 
 corpus: $(INSTALLED)  ## download CREMA-D (0.6 GB)
 	$(BIN)/persona corpus fetch

@@ -115,25 +115,3 @@ def shipped() -> Experiment:
         relabel=plain_readers,
         label="the model that ships",
     )
-
-
-def phrases() -> Experiment:
-    """Beyond what ships: phrases of any length, plain speech, and clips in other voices and rooms.
-
-    Its clips are five times as many, so that it takes fewer epochs.
-    """
-    return recipe(
-        ENDS,
-        parts=PARTS,
-        besides=(*OUTSIDE, *LENGTHS),
-        tested=TESTED,
-        moved=2,
-        moved_by=(0.3, 1.5),
-        moved_to=READERS,
-        per_label=True,
-        old=3.0,
-        epochs=6,
-        batch_size=128,
-        relabel=plain_readers,
-        label="phrases, plain speech, other voices",
-    )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
-from conftest import CLIP, PATIENCE, serving
+from conftest import CLIP, PATIENCE, ROOT, serving
 
 pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import Browser, Locator, Page, TimeoutError, expect
@@ -49,6 +49,17 @@ def assert_three_answers(page: Page, which: int = 0) -> None:
     expect(section.locator(".persona-emotion")).to_have_text(re.compile(rf"({emotions}) \d+%"))
     expect(section.locator(".persona-gender")).to_have_text(re.compile(r"(fe)?male \d+%"))
     expect(section.locator(".persona-age")).to_have_text(re.compile(r"\d+ years"))
+
+
+def test_what_make_app_opens_is_the_app_without_a_chapter_before_it(chromium, voila, pictures):
+    """`voila` comes first: the settings that `make app` gives are set by it."""
+    served = re.search(r"voila (\S+)", (ROOT / "Makefile").read_text())[1]
+    with serving(["voila", str(ROOT / served)], "/", pictures / "voila_app.log") as address:
+        page = open_app(chromium, address, width=1400, height=900)
+        box = page.get_by_role("button", **PRESS).bounding_box()
+        assert box["y"] + box["height"] < 600
+        page.screenshot(path=pictures / "make_app.png")
+        page.context.close()
 
 
 def test_nothing_can_be_predicted_before_there_is_audio(page):
