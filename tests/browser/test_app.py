@@ -49,6 +49,10 @@ def assert_three_answers(page: Page, which: int = 0) -> None:
     expect(section.locator(".persona-emotion")).to_have_text(re.compile(rf"({emotions}) \d+%"))
     expect(section.locator(".persona-gender")).to_have_text(re.compile(r"(fe)?male \d+%"))
     expect(section.locator(".persona-age")).to_have_text(re.compile(r"\d+ years"))
+    expect(section.locator(".persona-words")).to_have_text(re.compile(
+        rf"(Undecided between ({emotions}) and ({emotions})|Most like ({emotions})), "
+        r"(probably a (wo)?man|a woman or a man), probably \d+ to \d+ years old\."
+    ))  # fmt: skip
 
 
 def test_what_make_app_opens_is_the_app_without_a_chapter_before_it(chromium, voila, pictures):

@@ -31,6 +31,27 @@ const words = ({ emotion, trust, gender, age }) => ({
   ...(age !== null && { age: `${age.toFixed()} years` }),
 });
 
+// The same as one would say it. Two emotions that lie this near each other are not told apart.
+const NEAR = 0.2;
+const LIKELY = 0.6;
+
+function said({ emotion, gender, age, age_low, age_high }) {
+  const ranked = (shares) => Object.entries(shares).sort((a, b) => b[1] - a[1]);
+  const parts = [];
+  if (emotion) {
+    const [[first, p], [second, q]] = ranked(emotion);
+    parts.push(p - q < NEAR ? `undecided between ${first} and ${second}` : `most like ${first}`);
+  }
+  if (gender) {
+    const [[name, p]] = ranked(gender);
+    const likely = `probably a ${name === "female" ? "woman" : "man"}`;
+    parts.push(p < LIKELY ? "a woman or a man" : likely);
+  }
+  if (age !== null) parts.push(`probably ${age_low.toFixed()} to ${age_high.toFixed()} years old`);
+  const text = parts.join(", ");
+  return text && `${text[0].toUpperCase()}${text.slice(1)}.`;
+}
+
 export const sentence = (row) => `${row.file}: ${Object.values(words(row)).join(", ")}.`;
 
 // `key` names the recording that is played, so that its position can be shown.
@@ -43,6 +64,7 @@ export function result(row, envelope, key) {
     element("h3", {}, row.file),
     faint(`${duration(row.seconds)}, ${duration(row.speech_seconds)} of speech`),
     ...row.notes.map(faint),
+    element("p", { class: "persona-words" }, said(row)),
     element("dl", { class: "persona-answers" }, ...answers),
     quality(row),
     element("div", { class: "persona-timed" },
@@ -120,8 +142,8 @@ function age({ age, age_low, age_high }) {
       rectangle(Math.min(age, OLDEST) - 0.3, 0, 0.6, 10, "accent")),
     element("div", { class: "persona-scale", "aria-hidden": "true" }, ...scale),
     element("p", { class: "persona-interval" },
-      `${years} years; some 8 of 10 unseen actors' ages lie within an interval made like this ` +
-        `one, ${low} to ${high}.`),
+      `Probably between ${low} and ${high}, ${years} at a guess. Such ranges are made to hold the ` +
+        "ages of 8 in 10 unseen actors."),
   ];
 }
 
