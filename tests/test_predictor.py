@@ -209,7 +209,8 @@ class TestTheTimeline:
         assert len(line.starts) > 2
         assert (np.diff(line.starts) > 0).all()
         assert line.ends[-1] == pytest.approx(predicted.speech[-1, 1])
-        assert line.weights.sum() == pytest.approx(predicted.speech_seconds)
+        beside_pauses = predicted.speech_seconds - line.weights.sum()
+        assert 0 <= beside_pauses <= 0.5 * len(predicted.speech)
 
     def test_is_averaged_by_the_seconds_of_speech_into_the_answer(self, predictor, clip):
         predicted = predictor.predict(talk(clip, 7))

@@ -107,9 +107,9 @@ def _certainty(card: dict[str, Any]) -> str:
     )
     return (
         f"Age comes with an interval meant for {ages['level']:.0%} of clips: {ages['method']}.\n\n"
-        f"{coverage}\n\nThe more different phrases of a person are heard, the nearer the age and the "
-        "narrower its interval. There is a line and an interval for each number of phrases; errors "
-        f"and widths are of people they were not fitted to.\n\n{longer}\n\nProbabilities: {calibration['method']}.\n\n{errors}"
+        f"{coverage}\n\nThe more different phrases of a person are heard, the nearer the age and "
+        "the narrower its interval: errors and widths of people whom the lines were not fitted to."
+        f"\n\n{longer}\n\nProbabilities: {calibration['method']}.\n\n{errors}"
     )
 
 

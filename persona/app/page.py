@@ -106,7 +106,7 @@ def constants() -> dict[str, dict[str, Any]]:
         "speech": {
             **_of(speech, "CALL", "CONTEXT", "GAP", "LEAD", "LITTLE", "LOUD", "OFF", "PAD"),
             **_of(speech, "QUIET", "RANGE", "REACH", "RUMBLE", "SHORTEST", "STEADY", "STRETCH"),
-            **_of(speech, "SURE", "PHRASE", "LONGEST", "NEAR", "CALM"),
+            **_of(speech, "SURE", "PHRASE", "LONGEST", "NEAR", "CALM", "EDGE"),
             **_of(quality, "FRAME", "SILENT", "STEP"),
         },
         "campplus": _of(campplus, "LEVEL"),

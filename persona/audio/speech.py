@@ -26,6 +26,7 @@ PHRASE = 1.2  # seconds of speech after which a pause ends a window
 LONGEST = 3.2  # seconds of a window; a longer one is cut where it is quiet
 NEAR = 0.25  # of such a part's length: how far from an even cut the quietest place is sought
 CALM = 31  # frames whose mean level tells where it is quiet
+EDGE = 25  # frames of the room's sound that are left out, at most, beside a pause
 LITTLE = 1.0  # seconds of speech below which a note is made
 STRETCH = 120  # longest stretch in seconds that is searched at once: so memory stays flat
 
@@ -86,7 +87,7 @@ class Window:
 
     @property
     def weight(self) -> float:
-        """Seconds of speech in it; those of a recording's windows sum to all of its speech."""
+        """Seconds of speech in it."""
         return len(self.samples) / RATE
 
 
@@ -158,9 +159,10 @@ class Listener:
     def windows(self, blocks: Iterable[np.ndarray]) -> Iterator[Window]:
         """Yield the speech in windows, in order; `blocks` as for `pieces`.
 
-        A pause ends a window that holds `PHRASE` seconds of speech. What is left at the end, if it
-        is less, belongs to the window before it. A window of more than `LONGEST` seconds is cut
-        into even parts, each cut moved to the quietest place near it.
+        A pause ends a window that holds `PHRASE` seconds of speech, and the room's sound at either
+        side of a pause is left out. What is left at the end, if it is less, belongs to the window
+        before it. A window of more than `LONGEST` seconds is cut into even parts, each cut moved
+        to the quietest place near it.
         """
         for phrase in _phrases(self.pieces(blocks)):
             yield from _parts(phrase)
@@ -173,7 +175,7 @@ def _phrases(pieces: Iterator[tuple[int, np.ndarray]]) -> Iterator[Pieces]:
     """Pieces joined until they hold a phrase."""
     whole: Pieces = []
     held: Pieces = []
-    for piece in pieces:
+    for piece in _without_room(part for one in pieces for part in _at_lulls(*one)):
         held.append(piece)
         if sum(len(samples) for _, samples in held) >= PHRASE * RATE:
             if whole:
@@ -181,6 +183,44 @@ def _phrases(pieces: Iterator[tuple[int, np.ndarray]]) -> Iterator[Pieces]:
             whole, held = held, []
     if whole or held:
         yield whole + held
+
+
+def _without_room(pieces: Iterable[tuple[int, np.ndarray]]) -> Iterator[tuple[int, np.ndarray]]:
+    """Pieces without the room's sound that a pause leaves at either side of it."""
+    before = None
+    for start, samples in pieces:
+        if before:
+            yield before[0], before[1][: len(before[1]) - _faint(before[1][::-1])]
+            skipped = _faint(samples)
+            start, samples = start + skipped, samples[skipped:]
+        before = start, samples
+    if before:
+        yield before
+
+
+def _at_lulls(start: int, samples: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """A piece, cut where for `GAP` or longer it is far below its speech: a pause in a loud room."""
+    lulls = _runs(~_heard(samples))
+    inside = (lulls[:, 0] > 0) & (lulls[:, 1] < len(samples) // FRAME)
+    long = lulls[:, 1] - lulls[:, 0] >= GAP
+    first = 0
+    for begin, end in FRAME * (lulls[inside & long] + [PAD, -PAD]):
+        yield start + first, samples[first:begin]
+        first = int(end)
+    yield start + first, samples[first:]
+
+
+def _faint(samples: np.ndarray) -> int:
+    """Samples at the begin of a piece that are far below its speech: at most `EDGE` and a half."""
+    heard = _heard(samples)
+    return FRAME * min(EDGE, len(heard) // 2, int(heard.argmax()))
+
+
+def _heard(samples: np.ndarray) -> np.ndarray:
+    """Whether each frame of a piece is nearer to its loud frames than to its faint ones."""
+    levels = _levels(samples)
+    low, high = np.percentile(levels, [10, 95])
+    return np.asarray(levels >= max(high - RANGE, (low + high) / 2))
 
 
 def _parts(phrase: Pieces) -> Iterator[Window]:

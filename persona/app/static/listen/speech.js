@@ -70,7 +70,7 @@ function windows(pieces, C, rate) {
   const length = (some) => some.reduce((sum, [, samples]) => sum + samples.length, 0);
   const phrases = [];
   let held = [];
-  for (const piece of pieces) {
+  for (const piece of withoutRoom(pieces.flatMap((piece) => [...atLulls(piece, C)]), C)) {
     held.push(piece);
     if (length(held) >= C.PHRASE * rate) {
       phrases.push(held);
@@ -80,6 +80,36 @@ function windows(pieces, C, rate) {
   if (phrases.length) phrases.at(-1).push(...held);
   else if (held.length) phrases.push(held);
   return phrases.flatMap((phrase) => parts(phrase, length(phrase), C, rate));
+}
+
+function* atLulls([start, samples], C) {
+  const frames = heard(samples, C);
+  let first = 0;
+  for (const [begin, end] of runs(frames.map((loud) => !loud))) {
+    if (begin === 0 || end === frames.length || end - begin < C.GAP) continue;
+    yield [start + first, samples.subarray(first, (begin + C.PAD) * C.FRAME)];
+    first = (end - C.PAD) * C.FRAME;
+  }
+  yield [start + first, samples.subarray(first)];
+}
+
+function withoutRoom(pieces, C) {
+  return pieces.map(([start, samples], i) => {
+    const begin = i > 0 ? faint(samples, C) : 0, rest = samples.subarray(begin);
+    const end = i < pieces.length - 1 ? faint(rest.slice().reverse(), C) : 0;
+    return [start + begin, rest.subarray(0, rest.length - end)];
+  });
+}
+
+function faint(samples, C) {
+  const frames = heard(samples, C), first = Math.max(0, frames.indexOf(true));
+  return C.FRAME * Math.min(C.EDGE, Math.floor(frames.length / 2), first);
+}
+
+function heard(samples, C) {
+  const level = levels(samples, C);
+  const low = percentile(level, 10), high = percentile(level, 95);
+  return level.map((x) => x >= Math.max(high - C.RANGE, (low + high) / 2));
 }
 
 function parts(phrase, total, C, rate) {
