@@ -220,8 +220,11 @@ def test_the_first_page_cites_as_the_citation_file_does():
         assert f"{{{cited[field]}}}" in page
 
 
-def test_the_five_findings_are_five():
-    assert len(FINDINGS) == 5
+def test_the_readme_lists_the_finding_of_every_chapter_that_has_one():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    listed = readme.partition("<!-- findings")[2].partition("<!-- /findings")[0]
+    numbers = re.findall(r"^(\d)\. [A-Z]", listed, re.MULTILINE)
+    assert numbers == [str(number) for number in range(1, len(FINDINGS) + 1)]
 
 
 def test_numbers_that_prose_states_of_the_corpora_are_theirs():
