@@ -11,6 +11,11 @@ CHAPTERS := $(filter-out 00_% 01_% 02_% 03_% 15_% 19_%,$(NOTEBOOKS))
 CODE := $(wildcard persona/*.py persona/*/*.py persona/*/*/*.py) $(INSTALLED)
 DATA := $(wildcard data/*/*.csv data/*/*.json data/*/*.parquet data/*/*/*.parquet data/models/*/*)
 
+# Two chapters at a time; those that measure how long something takes run alone, at the end.
+MAKEFLAGS += --jobs=2
+build/notebooks/15_app.ipynb: | $(filter-out %/15_app.ipynb %/17_scale.ipynb,$(EXECUTED))
+build/notebooks/17_scale.ipynb: | build/notebooks/15_app.ipynb
+
 .DELETE_ON_ERROR:
 .PHONY: help study test book pdf read lab app corpus features ablations results trust fuzz coverage bench lint clean
 
