@@ -43,3 +43,9 @@ def listed(words: Sequence[str]) -> str:
     if len(words) < 2:
         return "".join(words) or "none"
     return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def first(words: Sequence[str], most: int = 5) -> str:
+    """a, b and 3 more: the first of a list in a sentence, and how many follow."""
+    more = [f"{len(words) - most:,} more"] if len(words) > most else []
+    return listed([*words[:most], *more])

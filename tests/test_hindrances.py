@@ -1,8 +1,11 @@
 """Nothing is lost: two runs at once, a full disk, a folder of others, a clock that was set back."""
 
 import json
+import re
 import shutil
 import subprocess
+import sys
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -13,12 +16,15 @@ import toys
 import works
 from works import Work
 
-from persona import features
+from persona import cli, features
 from persona.cli import printing
 from persona.errors import PersonaError, StoreError
 from persona.experiment import Experiment
 from persona.keeping import store
 from persona.run import run
+
+ROOT = Path(__file__).resolve().parent.parent
+CLIPS = sorted((ROOT / "data" / "examples").glob("*.flac"))
 
 
 @pytest.fixture(scope="module")
@@ -130,3 +136,63 @@ def test_a_folder_that_cannot_be_written_to_is_one_sentence(call, tmp_path, monk
             features.extract(toys.Toy(audio, 2), "toy", name="other", jobs=1)
         else:
             run([Experiment("toy", corpus="toy", seeds=[0])], train=True, jobs=1)
+
+
+def command(*words: object, shell: str, before: str = "") -> subprocess.CompletedProcess:
+    """The command as the shell starts it, with its streams as the shell says."""
+    script = "import sys; from persona.cli import main; sys.exit(main())"
+    line = ["sh", "-c", f'{before} "$@" {shell}', "sh", sys.executable, "-c", script]
+    return subprocess.run([*line, *map(str, words)], cwd=ROOT, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    ("words", "shell", "said"),
+    [
+        (["predict", "-"], "<&-", "Standard input cannot be read"),
+        (["predict", *CLIPS, "--csv"], ">/dev/full", "cannot be written .No space left"),
+        (["predict", *CLIPS], ">/dev/full", "cannot be written .No space left"),
+        (["predict", *CLIPS, "--jsonl"], ">&-", "Standard output is closed"),
+        (["corpus", "oddities"], ">/dev/full", "cannot be written .No space left"),
+        (["--help"], ">/dev/full", "cannot be written .No space left"),
+        (["features"], ">&-", ""),
+    ],
+)
+def test_streams_that_are_closed_or_full_are_one_sentence(words, shell, said):
+    done = command(*words, shell=shell)
+    assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == bool(said) and re.search(said, done.stderr)
+    assert done.returncode == (1 if said else 0)
+
+
+def test_a_reader_that_goes_away_ends_any_command_quietly():
+    done = command("corpus", "oddities", shell="| head -1")
+    assert done.stdout.count("\n") == 1 and not done.stderr
+
+
+def test_a_limit_on_the_size_of_files_is_one_sentence_after_what_is_answered(tmp_path):
+    """Answers are printed although their TextGrids cannot be written."""
+    words = ["predict", *CLIPS, "--json", "--textgrid", tmp_path / "grids"]
+    done = command(*words, shell="", before="ulimit -f 0;")
+    assert [row["file"] for row in json.loads(done.stdout)] == [str(CLIPS[0])]
+    assert "cannot be written" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_a_machine_without_threads_is_one_sentence_after_what_is_answered(
+    form, monkeypatch, capsys, tmp_path
+):
+    begun, left = threading.Thread.start, iter([True] * 4)
+    for name in "abcdef":
+        shutil.copy(CLIPS[0], tmp_path / f"{name}.flac")
+
+    def start(self):
+        if not next(left, False):
+            raise RuntimeError("can't start new thread")
+        begun(self)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    assert cli.main(["--quiet", "predict", str(tmp_path), f"--{form}"]) == 1
+    out, err = capsys.readouterr()
+    assert err.count("\n") == 1 and "no further thread" in err
+    assert "a.flac" in out and "f.flac" not in out

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import soundfile
 import toy_model
 from audio_samples import encode, save, sine
 from toy_model import CLIP
@@ -240,6 +241,72 @@ class TestResuming:
             with pytest.raises(PersonaError, match="name another"):
                 run(folder, form=form, resume=str(other))
         assert other.read_bytes() == b"name,mark\nme,1\n"
+
+    @pytest.mark.parametrize("form", ["csv", "jsonl"])
+    @pytest.mark.parametrize(
+        ("other", "words"),
+        [
+            ({"at_least": 0.3}, "another --at-least"),
+            ({"textgrid": "grids"}, "another --textgrid"),
+            ({"model": {"name": "second"}}, "another model"),
+            ({"model": {"tasks": {"emotion": ["a", "b", "c", "d", "e", "f"], "age": []}}}, "model"),
+        ],
+    )
+    def test_by_another_model_or_with_other_options_is_refused(
+        self, run, folder, tmp_path, monkeypatch, form, other, words
+    ):
+        """Rows of two models in one file look like one answer of one."""
+        monkeypatch.chdir(tmp_path)
+        run(folder / "a.flac", form=form, resume="out")
+        before = Path("out").read_text()
+        options = dict(other)
+        if changes := options.pop("model", None):
+            options["model"] = str(toy_model.model(**changes).save(tmp_path / "second"))
+            with pytest.raises(PersonaError, match=words):
+                printing.predict([str(folder)], form=form, resume="out", **options)
+        else:
+            with pytest.raises(PersonaError, match=words):
+                run(folder, form=form, resume="out", **options)
+        assert Path("out").read_text() == before
+        assert run(folder, form=form, resume="out")[0] == 1
+
+    def test_of_a_file_that_was_changed_answers_it_again_and_says_so(self, run, folder, tmp_path):
+        out, changed = tmp_path / "out.csv", folder / "a.flac"
+        run(folder, resume=str(out))
+        samples, rate = soundfile.read(changed)
+        soundfile.write(changed, samples[: len(samples) // 2], rate)
+        calls = toy_model.Bands.calls
+        _, _, err = run(folder, resume=str(out))
+        assert "changed since they were answered" in err and str(changed) in err
+        assert toy_model.Bands.calls == calls + 1
+        found = {
+            Path(row["file"]).name: float(row["seconds"] or 0) for row in rows(out.read_text())
+        }
+        assert len(found) == 3 and found["a.flac"] == pytest.approx(
+            len(samples) / 2 / rate, abs=0.1
+        )
+
+    @pytest.mark.parametrize("form", ["csv", "jsonl"])
+    def test_does_not_mind_how_a_spreadsheet_saves_text(self, run, folder, tmp_path, form):
+        """A byte order mark, and lines that end as on Windows."""
+        out = tmp_path / "out"
+        run(folder / "a.flac", form=form, resume=str(out))
+        text = out.read_text()
+        out.write_bytes(("\ufeff" + text.replace("\n", "\r\n")).encode())
+        calls = toy_model.Bands.calls
+        run(folder / "a.flac", folder / "deep" / "b.FLAC", form=form, resume=str(out))
+        assert toy_model.Bands.calls == calls + 1
+        assert out.read_bytes().startswith(text.encode()) and b"\r" not in out.read_bytes()
+
+    def test_of_rows_of_which_nobody_knows_what_began_them_is_refused(self, run, folder, tmp_path):
+        out = tmp_path / "out.csv"
+        out.write_text(run(folder)[1])
+        with pytest.raises(PersonaError, match=r"Nobody knows what began .*name another"):
+            run(folder, resume=str(out))
+
+    def test_of_standard_input_is_refused(self, run, tmp_path):
+        with pytest.raises(PersonaError, match="standard input has none: name files"):
+            run("-", resume=str(tmp_path / "out.csv"))
 
     def test_goes_with_rows_only(self, run, folder, tmp_path):
         with pytest.raises(PersonaError, match="--csv or --jsonl"):

@@ -1,6 +1,8 @@
 """The `persona` command."""
 
+import errno
 import logging
+import sys
 from pathlib import Path
 
 import click
@@ -8,12 +10,52 @@ import click
 from persona import __version__
 from persona.cli.corpus import corpus
 from persona.cli.models import audit, evaluate, train
-from persona.cli.options import FOLDER, FOUND, JOBS, MODEL, PATH, REVISION, SHOWN, complain, named
+from persona.cli.options import (
+    CLOSED,
+    FOLDER,
+    FOUND,
+    JOBS,
+    MODEL,
+    PATH,
+    REVISION,
+    SHOWN,
+    complain,
+    discard,
+    named,
+)
 from persona.errors import PersonaError
+
+_UNWRITABLE = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EBADF, errno.EIO, errno.EROFS)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; what a user can put right is one sentence on stderr and exit code 1."""
+    try:
+        code = _run(arguments)
+        if sys.stdout:
+            sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        discard()
+        return CLOSED
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        what = error.filename or "The output"
+        complain(f"persona: {what} cannot be written ({error.strerror}): make room there.")
+        discard()
+        return 1
+    except RuntimeError as error:
+        if "start new thread" not in str(error):
+            raise
+        complain(
+            "persona: this machine lets the command have no further thread: end other programs, or "
+            "raise the limit (ulimit -u)."
+        )
+        return 1
+
+
+def _run(arguments: list[str] | None) -> int:
     try:
         return app.main(arguments, "persona", standalone_mode=False) or 0
     except PersonaError as error:

@@ -8,6 +8,9 @@ from typing import Any
 
 import click
 
+CLOSED = 141
+"""Exit code where the reader of the output went away."""
+
 SHOWN = 20
 """Skipped clips that are listed one by one."""
 
@@ -51,3 +54,11 @@ def complain(sentence: str) -> None:
     with suppress(OSError, ValueError, AttributeError):
         sys.stderr.write(f"{sentence}\n")
         sys.stderr.flush()
+
+
+def discard() -> None:
+    """Let standard output lead nowhere: what could not be written to it would be tried again, and
+    complained of, on the way out.
+    """
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

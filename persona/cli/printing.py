@@ -4,27 +4,26 @@ Exit codes: 0, every file was answered; 1, one or more were not, each with its s
 stopped by Ctrl-C, with what was ready until then printed; 141, the reader of the output went away.
 """
 
-import csv
 import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
-from persona import audio
+from persona import __version__, audio
 from persona.audio import folders as walk
 from persona.audio.folders import readable
 from persona.cli import textgrid as textgrids
-from persona.cli.options import complain
-from persona.errors import AudioError, PersonaError, known
+from persona.cli.options import CLOSED, complain, discard
+from persona.cli.resuming import resuming
+from persona.errors import AudioError, PersonaError, first, known
 from persona.keeping import progress, store
-from persona.model.answers import Row, cell, columns, csv_line, csv_row, json_text
+from persona.model.answers import Row, columns, csv_line, csv_row, json_text
 from persona.model.prediction import Prediction, highest
 from persona.model.predictor import Predictor
 
-STOPPED, CLOSED = 130, 141
+STOPPED = 130
 
 _BAR = {"disable": None, "leave": False}  # on a terminal only, and gone before the table
 
@@ -47,8 +46,9 @@ def predict(
     form : "csv" and "jsonl" print each row as it is ready; "table" and "json" (a list), at the end.
     at_least : as of `Predictor.predict`.
     resume : a file of CSV or of JSON lines that is gone on with: what it answers is skipped, what
-        failed is tried again, and new rows are appended to it instead of printed. A second run on
-        it waits until the first has ended.
+        failed or was changed since is answered again, and new rows are appended to it instead of
+        printed. A second run on it waits until the first has ended; one with another model or
+        other options is refused.
     textgrid : folder for a TextGrid of each file's timeline.
     jobs : as of `Predictor.predict_many`.
 
@@ -66,7 +66,6 @@ def predict(
         _complain(sentence)
     predictor = Predictor.load(model, revision=revision)
     header = columns(predictor.emotions)
-    printed = cell if form == "csv" else str
     grids = textgrids.paths(textgrid, found.files) if textgrid else {}
 
     def rows(names: Sequence[str]) -> Iterator[Row]:
@@ -78,14 +77,33 @@ def predict(
 
     try:
         if resume:
-            with _resuming(Path(resume), form, header) as (out, done):
-                waiting = [name for name in found.files if printed(readable(name)) not in done]
-                return _print(rows(waiting), form, out, header, begins=not out.tell())
+            begun = _begun(predictor, at_least, textgrid)
+            with resuming(Path(resume), form, header, found.files, begun) as going:
+                if going.changed:
+                    _complain(
+                        f"{len(going.changed):,} files were changed since they were answered, and "
+                        f"are answered again: {first([readable(n) for n in going.changed])}."
+                    )
+                begins, answered = not going.out.tell(), going.noted(rows(going.waiting))
+                return _print(answered, form, going.out, header, begins)
+        if sys.stdout is None:
+            raise PersonaError("Standard output is closed: answers go there, or to --resume FILE.")
         return _print(rows(found.files), form, sys.stdout, header, begins=True)
     except BrokenPipeError:
-        # Python would complain once more when it flushes on its way out.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard()
         return CLOSED
+
+
+def _begun(
+    predictor: Predictor, at_least: float, textgrid: str | os.PathLike[str] | None
+) -> dict[str, Any]:
+    """What decides the answers, by what people call it."""
+    return {
+        "model": store.fingerprint(predictor.card),
+        "version of persona": __version__,
+        "--at-least": at_least,
+        "--textgrid": textgrid and os.path.abspath(textgrid),
+    }
 
 
 def _sources(names: Sequence[str]) -> Iterator[audio.Source]:
@@ -95,9 +113,10 @@ def _sources(names: Sequence[str]) -> Iterator[audio.Source]:
             continue
         try:
             yield sys.stdin.buffer.read(int(audio.limit()) + 1)
-        except OSError as error:
+        except (OSError, ValueError, AttributeError) as error:
+            why = getattr(error, "strerror", None) or "it is closed"
             raise PersonaError(
-                f"Standard input cannot be read ({error.strerror}): give a recording to it."
+                f"Standard input cannot be read ({why}): give a recording to it."
             ) from error
 
 
@@ -114,9 +133,11 @@ def _rows(
             if isinstance(predicted, AudioError):
                 yield {"file": readable(name), "error": str(predicted)}
                 continue
-            if name in grids:
-                store.write_bytes(grids[name], textgrids.text(predicted).encode())
-            yield {"file": readable(name), **predicted.to_dict()}
+            try:
+                if name in grids:
+                    store.write_bytes(grids[name], textgrids.text(predicted).encode())
+            finally:  # an answer stands, whatever else cannot be written
+                yield {"file": readable(name), **predicted.to_dict()}
 
 
 def _print(rows: Iterator[Row], form: str, out: TextIO, header: Sequence[str], begins: bool) -> int:
@@ -140,6 +161,10 @@ def _print(rows: Iterator[Row], form: str, out: TextIO, header: Sequence[str], b
                 _complain(row["error"])
     except KeyboardInterrupt:
         stopped = True
+    except Exception:
+        if whole and kept:
+            _write(whole(kept), out)
+        raise
     if whole:
         _write(whole(kept), out)
     return STOPPED if stopped else int(failed)
@@ -177,53 +202,6 @@ def _interval(row: Row) -> str:
 _LINES: dict[str, Callable[[Row, Sequence[str]], str]] = {"csv": csv_row, "jsonl": _json_line}
 _WHOLE: dict[str, Callable[[list[Row]], str]] = {"json": json_text, "table": _table}
 FORMS = (*_LINES, *_WHOLE)
-
-
-@contextmanager
-def _resuming(file: Path, form: str, header: Sequence[str]) -> Iterator[tuple[TextIO, set[str]]]:
-    """A file to append rows to, and the files that it answers."""
-    with store.lock(file):
-        done = _resumed(file, form, header)
-        try:
-            with open(file, "a", encoding="utf-8", newline="") as out:
-                yield out, done
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise PersonaError(
-                f"{file} cannot be written ({error.strerror}): make room there, or name another. "
-                "The same command goes on where it was."
-            ) from error
-
-
-def _resumed(file: Path, form: str, columns: Sequence[str]) -> set[str]:
-    """Files that `file` answers, as they are printed; what failed or was cut off is taken out."""
-    try:
-        text = file.read_text(encoding="utf-8-sig")  # a spreadsheet may have saved it
-        lines = text[: text.rfind("\n") + 1].splitlines(keepends=True)
-        header = [csv_line(columns)] if form == "csv" and lines else []
-        if lines[: len(header)] != header:
-            raise ValueError("other columns")
-        done = {line: _answered(line, form, len(columns)) for line in lines[len(header) :]}
-    except FileNotFoundError:
-        return set()
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise PersonaError(
-            f"{file} was not made by `persona predict --{form}`, or cannot be read: name another."
-        ) from error
-    kept = "".join([*header, *(line for line, name in done.items() if name)])
-    if kept != text:
-        store.write_bytes(file, kept.encode())
-    return {name for name in done.values() if name}
-
-
-def _answered(line: str, form: str, cells_wanted: int) -> str:
-    """The file that a line of CSV or of JSON lines answers; empty where it holds an error."""
-    if form == "jsonl":
-        row = json.loads(line)
-        return "" if "error" in row else row["file"]
-    (cells,) = csv.reader([line])
-    return "" if len(cells) != cells_wanted or cells[-1] else cells[0]
 
 
 def _write(text: str, out: TextIO) -> None:
