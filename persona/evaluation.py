@@ -28,6 +28,10 @@ Pearson's r, 0 where one age is predicted for all. NaN where no clip has the lab
 DRAWS = 1000
 """Bootstrap samples of speakers."""
 
+FEWEST = 10
+"""Speakers of whom a report gives an interval. From 5, who deviate normally, what is called a 95 %
+interval holds in 83 of 100 cases, from 10 in about 88, from 20 in 94."""
+
 
 @dataclass(frozen=True)
 class Sums:
@@ -278,3 +282,17 @@ def always(
     said = {f"p_{name}": float(name == answer["emotion"]) for name in classes}
     said |= {"p_female": float(answer["gender"] == "female"), "age": answer["age"]}
     return pd.DataFrame({"clip": clips, "seed": seed, "fold": fold, **said})
+
+
+def guessed(clips: pd.DataFrame) -> dict[str, float]:
+    """What a guess among the classes that occur scores on average, by metric; no age is guessed.
+
+    One answer for all can score less: in folds by speaker it is the most frequent of other people.
+    """
+    found = {}
+    for task in ("emotion", "gender"):
+        shares = clips[task].value_counts(normalize=True).to_numpy()
+        if count := len(shares):
+            found[f"{task}_accuracy"] = found[f"{task}_uar"] = 1 / count
+            found[f"{task}_f1"] = float(np.mean(2 * shares / (count * shares + 1)))
+    return found

@@ -16,14 +16,16 @@ def voice(hertz: float, tilt: float, seed: int, seconds: float = 1.6) -> np.ndar
     return 0.1 * wave * syllables + 0.001 * rng.normal(size=len(time))
 
 
-def table(folder, speakers=6, each=6, emotions=CLASSES, gender=True, age=True) -> str:
-    """Made voices with labels: a CSV and its files."""
+def table(folder, speakers=6, each=6, emotions=CLASSES, gender=True, age=True, seed=0) -> str:
+    """Made voices with labels: a CSV and its files; others by another seed."""
     folder.mkdir(parents=True, exist_ok=True)
     lines = ["file,speaker,emotion,gender,age,language,seconds"]
     for speaker in range(speakers):
         for n in range(each):
             name, k = f"{speaker}-{n}.wav", n % 3
-            wave = voice(100 + 80 * (speaker % 2) + 5 * speaker, 0.6 + 0.5 * k, 10 * speaker + n)
+            wave = voice(
+                100 + 80 * (speaker % 2) + 5 * speaker, 0.6 + 0.5 * k, 10 * speaker + n + seed
+            )
             soundfile.write(folder / name, wave, 16_000)
             labels = (
                 emotions[k] if emotions else "",

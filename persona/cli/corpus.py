@@ -73,10 +73,11 @@ def check(table: Path, folder: Path | None, out: Path | None, jobs: int | None) 
 
     corpus = corpora.load(table, **({"folder": folder} if folder else {}))
     clips, measured = corpus.clips(), checks.measure(corpus, jobs)
-    name = own.DEFAULT
-    known = features.available(name, str(table)) and features.read(name, str(table))
-    whole = known and set(clips["clip"]) <= set(known.clips)
-    found = checks.findings(clips, measured, known.at(clips["clip"]) if known and whole else None)
+    embeddings = None
+    if not measured["problem"].any():
+        own.embed(corpus, jobs)
+        embeddings = features.read(own.DEFAULT, own.called(corpus)).at(clips["clip"])
+    found = checks.findings(clips, measured, embeddings)
     for one in found:
         print(f"{'! ' if one.wrong else ''}{one.title}: {one.words}")
         for row in one.rows[:SHOWN]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from persona.evaluation import FEWEST, guessed
 from persona.labels import emotion_classes
 
 INTENDED = (
@@ -21,7 +22,7 @@ REFUSED = (
     "Checking whether someone is of age.",
 )
 
-Metrics = dict[str, dict[str, float]]
+Metrics = dict[str, dict[str, Any]]
 
 
 def of_actors(
@@ -36,15 +37,14 @@ def of_actors(
     metrics : with intervals. constant : the same of answers that ignore the voice. gain : of the
         model over those, as of `evaluation.difference`. interval : of the card. clips : labelled.
     """
-    age, coverage = metrics["age_rmse"], interval["coverage"]
+    coverage = interval["coverage"]
     return [
         f"Emotions are acted: {clips['speaker'].nunique()} actors say sentences that were given "
         "to them.",
         f"Of six emotions it names the one an unseen actor played in "
         f"{metrics['emotion_accuracy']['value']:.0%} of clips; it knows their sentences, and in "
         "others names fewer.",
-        f"Age is {_worth(gain, 'age_rmse')} saying the mean age to everyone: the error is "
-        f"{age['value']:.1f} years (RMSE) against {constant['age_rmse']:.1f}.",
+        _of_age(metrics, constant, gain),
         _of_interval(coverage),
         f"The actors were {clips['age'].min():.0f} to {clips['age'].max():.0f} years old; "
         "children and older people were not among them.",
@@ -79,18 +79,17 @@ def of_own(
             classes = emotion_classes(clips["emotion"]) if task == "emotion" else ("female", "male")
             lines.append(
                 f"Of {len(classes)} classes of {task} ({', '.join(classes)}) it names the label of "
-                f"{tested} in {metrics[name]['value']:.0%} of clips, classes counting alike "
-                f"[{metrics[name]['low']:.0%}, {metrics[name]['high']:.0%}]; this is "
-                f"{_worth(gain, name)} the most frequent label for every clip "
-                f"({constant[name]:.0%})."
+                f"{tested} in {metrics[name]['value']:.0%} of clips, classes counting alike"
+                f"{_of_class(metrics[name], constant[name], guessed(clips)[name], gain, name)}"
             )
     if "age_rmse" in metrics:
         lines += [
-            f"Age is {_worth(gain, 'age_rmse')} saying the mean age to everyone: the error is "
-            f"{metrics['age_rmse']['value']:.1f} years (RMSE) against {constant['age_rmse']:.1f}.",
+            _of_age(metrics, constant, gain),
             _of_interval(interval["coverage"]),
             f"The speakers were {clips['age'].min():.0f} to {clips['age'].max():.0f} years old.",
         ]
+    if any(scored["low"] is None for scored in metrics.values()):
+        lines.append(too_few())
     return [*lines, "All of this was measured on these recordings; elsewhere it means less."]
 
 
@@ -102,8 +101,38 @@ def _of_interval(coverage: dict[str, dict[str, float]]) -> str:
     )
 
 
-def _worth(gain: pd.DataFrame, metric: str) -> str:
-    """Whether an answer is better than the constant one by more than chance."""
-    error = metric.startswith("age_rmse")
-    better = gain["high"][metric] < 0 if error else gain["low"][metric] > 0
-    return "better than" if better else "no better than"
+def too_few() -> str:
+    """Why no interval is given, and nothing is called better."""
+    return (
+        f"Intervals, and whether it is better than chance, take labels of {FEWEST} speakers: they "
+        "are what differs, and from fewer an interval promises more than it holds."
+    )
+
+
+def _of_class(
+    scored: dict[str, Any], constant: float, guess: float, gain: pd.DataFrame, metric: str
+) -> str:
+    """The end of a sentence on a mean recall: its interval, and what needs no voice."""
+    what = f"the most frequent label for every clip ({constant:.0%})"
+    if guess >= constant:
+        what = f"a guess ({guess:.0%})"
+    if scored["low"] is None:
+        return f"; without a voice, {what} is the best."
+    better = gain["low"][metric] > 0 and scored["low"] > guess
+    worth = "better than" if better else "no better than"
+    return f" [{scored['low']:.0%}, {scored['high']:.0%}]; this is {worth} {what}."
+
+
+def _of_age(metrics: Metrics, constant: dict[str, float], gain: pd.DataFrame) -> str:
+    age = metrics["age_rmse"]
+    error = f"{age['value']:.1f} years (RMSE)"
+    if age["low"] is None:
+        return (
+            f"The error of age is {error}; saying the mean age to everyone has "
+            f"{constant['age_rmse']:.1f}."
+        )
+    better = "better than" if gain["high"]["age_rmse"] < 0 else "no better than"
+    return (
+        f"Age is {better} saying the mean age to everyone: the error is {error} against "
+        f"{constant['age_rmse']:.1f}."
+    )

@@ -71,7 +71,7 @@ class Predictor:
             )
         self._tasks = cards.tasks(self.card)
         self.emotions = tuple(self._tasks.get("emotion", EMOTIONS))
-        self.heads = Heads(model.heads, len(self.emotions))
+        self.heads = Heads(model.heads, model.emotions)
         try:
             self._representations = [
                 representations.restore(made) for made in joined(self.card["representations"])

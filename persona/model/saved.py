@@ -5,6 +5,7 @@ model.safetensors holds the networks' weights, to train them further. None of th
 """
 
 import hashlib
+import json
 import os
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -67,6 +68,19 @@ class Model:
             api.upload_folder(repo_id=name, folder_path=folder)
         return str(address)
 
+    @property
+    def emotions(self) -> int:
+        """Classes of emotion that the heads tell apart, where the model does not answer it, too:
+        then its weights say how many labels of the training were left out.
+        """
+        if (answered := cards.tasks(self.card).get("emotion")) or self.weights is None:
+            return len(answered or EMOTIONS)
+        try:
+            header = self.weights[8 : 8 + int.from_bytes(self.weights[:8], "little")]
+            return int(json.loads(header)["networks.0.emotion.weight"]["shape"][0])
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            raise _unfitting() from error
+
     def networks(self) -> "Ensemble":
         """The networks, to look into or to train further; imports torch.
 
@@ -81,14 +95,12 @@ class Model:
         described = dict(self.card["network"])
         count = described.pop("networks")
         parts = described.pop("parts", [()] * count)
-        described["emotions"] = len(cards.tasks(self.card).get("emotion", EMOTIONS))
+        described["emotions"] = self.emotions
         try:
             ensemble = Ensemble([Network(**described, columns=columns) for columns in parts])
             ensemble.load_state_dict(load_tensors(weights))
         except (RuntimeError, ValueError, SafetensorError, PersonaError) as error:
-            raise ModelError(
-                f"{WEIGHTS} does not fit the network that its card describes: get the model again."
-            ) from error
+            raise _unfitting() from error
         return ensemble.eval()
 
     def _trainable(self) -> bytes:
@@ -119,6 +131,12 @@ def load(model: str | os.PathLike[str] | None = None, revision: str | None = Non
     has_weights = (folder / WEIGHTS).exists()
     return Model(
         card, heads, _content(folder / WEIGHTS, card["sha256"][WEIGHTS]) if has_weights else None
+    )
+
+
+def _unfitting() -> ModelError:
+    return ModelError(
+        f"{WEIGHTS} does not fit the network that its card describes: get the model again."
     )
 
 

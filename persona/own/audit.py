@@ -13,6 +13,7 @@ from persona.errors import CorpusError
 from persona.evaluation import Sums
 from persona.folds import Split
 from persona.labels import GENDERS, emotion_classes
+from persona.model.limits import too_few
 from persona.own.check import document
 from persona.own.memory import GIVEN, classes, constant, given, identified, linear, looked_up
 
@@ -36,7 +37,7 @@ class Audit:
         "looked up", "exchanged", "constant", and "given" where the table holds predictions.
         Accuracy, or for age RMSE in years.
     lost : index task; columns difference ("as split" less "by speaker", of the same clips), low,
-        high.
+        high; limits are NaN where speakers are fewer than `evaluation.FEWEST`.
     gained : the same of "given" less "looked up", or less "constant" where no speaker is shared.
     """
 
@@ -58,9 +59,12 @@ class Audit:
         lines += [
             self._of_task(task) for task in dict.fromkeys(self.scores.index.get_level_values(0))
         ]
+        intervals = "Brackets hold 95 % intervals over speakers."
+        if self.speakers < evaluation.FEWEST:
+            intervals = too_few()
         lines.append(
-            "The model is linear, on speaker embeddings. Brackets hold 95 % intervals over "
-            "speakers. A larger network has more room to remember."
+            f"The model is linear, on speaker embeddings. {intervals} A larger network has more "
+            "room to remember."
         )
         return "\n\n".join(lines)
 
@@ -158,6 +162,9 @@ def audit(clips: pd.DataFrame, embeddings: np.ndarray, column: str, seed: int = 
     shared = {s for one in split for s in set(speakers[one.test]) & set(speakers[one.train])}
     reference = sums["looked up" if shared else "constant"]
     gained = evaluation.difference(sums["given"], reference) if predicted else lost
+    if len(set(speakers[tested])) < evaluation.FEWEST:
+        for frame in (*found.values(), lost, gained):
+            frame[["low", "high"]] = np.nan
     return Audit(
         len(set(speakers[tested])),
         len(shared),
@@ -268,11 +275,15 @@ def _better(task: str, difference: pd.DataFrame) -> tuple[str, str]:
     value, *limits = factor * columns.loc[[task]].to_numpy(float)[0]
     low, high = sorted(limits)
     chance = "" if low > 0 or high < 0 else ", which may be chance"
-    return f"{value:.1f} [{low:.1f}, {high:.1f}] {unit}", chance
+    return f"{value:.1f}{_brackets(low, high)} {unit}", chance
 
 
 def _said(task: str, row: pd.Series) -> str:
-    value, low, high = row["value"], row["low"], row["high"]
-    if task == "age":
-        return f"{value:.1f} [{low:.1f}, {high:.1f}] years of error (RMSE)"
-    return f"{100 * value:.1f} [{100 * low:.1f}, {100 * high:.1f}] %"
+    value, low, high = row[["value", "low", "high"]] * (1 if task == "age" else 100)
+    unit = "years of error (RMSE)" if task == "age" else "%"
+    return f"{value:.1f}{_brackets(low, high)} {unit}"
+
+
+def _brackets(low: float, high: float) -> str:
+    """An interval after a space; nothing where there is none."""
+    return f" [{low:.1f}, {high:.1f}]" if np.isfinite(low) else ""

@@ -17,6 +17,7 @@ from persona.errors import AudioError, CorpusError
 from persona.folds import FOLDS
 from persona.keeping import parallel, progress
 from persona.labels import TASKS
+from persona.own import copies
 from persona.own.doubts import Finding, doubts
 from persona.own.style import BLUE, subplots
 
@@ -26,8 +27,11 @@ PART = 64
 QUALITIES = ("level", "bandwidth", "snr", "seconds")
 """Of a recording, not of what is said in it: by these alone no label should be told."""
 
-SAME = 0.995
-"""Cosine of two centred embeddings above which clips are listed as near-duplicates."""
+_NOT_LOOKED = Finding(
+    "Near-duplicates",
+    "Copies at another level or in another format were not looked for, as some files cannot be "
+    "used: put them right, and look again.",
+)
 
 _LISTED = 20
 
@@ -78,7 +82,7 @@ def findings(
     found = [
         *_unusable(rows),
         *_duplicates(rows),
-        *(_near_duplicates(rows, embeddings) if embeddings is not None else []),
+        *([_NOT_LOOKED] if embeddings is None else _near_duplicates(rows, embeddings)),
         *doubts(clips),
         *_speakers(rows),
         *_balance(rows),
@@ -135,22 +139,20 @@ def _duplicates(rows: pd.DataFrame) -> list[Finding]:
 
 
 def _near_duplicates(rows: pd.DataFrame, embeddings: np.ndarray) -> list[Finding]:
-    centred = embeddings - embeddings.mean(axis=0)
-    unit = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-9)
-    pairs = []
-    for start in range(0, len(unit), 1024):
-        cosine = unit[start : start + 1024] @ unit.T
-        for i, j in zip(*np.nonzero(cosine > SAME), strict=True):
-            if start + i < j and rows["digest"].iloc[start + i] != rows["digest"].iloc[j]:
-                first, second = (_described(rows.iloc[k]) for k in (start + i, j))
-                pairs.append(f"{first} ~ {second}: {cosine[i, j]:.4f}")
-    if not pairs:
+    digest = rows["digest"].tolist()
+    found = [
+        f"{_described(rows.iloc[i])} ~ {_described(rows.iloc[j])}: {cosine:.4f}"
+        for i, j, cosine in copies.pairs(embeddings, rows["speaker"].tolist())
+        if digest[i] != digest[j]
+    ]
+    if not found:
         return []
     words = (
-        f"{len(pairs)} pairs of files sound all but the same (cosine of embeddings above {SAME}): "
-        "copies at another level or in another format, perhaps. Listen to them."
+        f"{len(found)} pairs of files sound all but the same (cosine of embeddings above "
+        f"{copies.OTHERS}, of one speaker {copies.OWN}): copies at another level or in another "
+        "format, perhaps. Listen to them."
     )
-    return [Finding("Near-duplicates", words, tuple(pairs))]
+    return [Finding("Near-duplicates", words, tuple(found))]
 
 
 def _speakers(rows: pd.DataFrame) -> list[Finding]:

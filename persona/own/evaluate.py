@@ -10,13 +10,14 @@ import numpy as np
 from persona import evaluation, features, predictions
 from persona.calibration import AgeInterval
 from persona.corpora import Corpus
-from persona.errors import CorpusError, PersonaError
+from persona.errors import CorpusError, PersonaError, first
 from persona.labels import TASKS
 from persona.model import card as cards
 from persona.model import measured
 from persona.model.predictor import Predictor
 from persona.own import synonyms
 from persona.own import train as own
+from persona.own.heard import heard
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
@@ -62,6 +63,7 @@ def evaluate(
             f"{' ' + _map_line(suggested) if suggested else ''}"
         )
     predicted = predict(predictor, corpus, jobs)
+    notes = own.unheard(corpus, own.tables(predictor, corpus, jobs))
     usual = evaluation.usual(clips)
     ignorant = evaluation.always(usual, clips["clip"], predictor.emotions)
     constant = evaluation.evaluate(ignorant, clips)["value"]
@@ -84,7 +86,8 @@ def evaluate(
             }
             for name, group in measured.groups_of(clips)
         },
-        "trained_on_it": own.trained_on(predictor, corpus),
+        "trained_on": heard(predictor, corpus, jobs),
+        "notes": notes,
     }
     if "age_rmse" in metrics:
         report["age_interval"] = _coverage(predictor.card["age_interval"], predicted, clips)
@@ -111,9 +114,14 @@ def lines(report: dict[str, Any]) -> list[str]:
         found.append("No emotion is one of the model's: --map says which label is which class.")
     if report["suggested_map"]:
         found.append(_map_line(report["suggested_map"]))
-    if report["trained_on_it"]:
+    if len(known := report["trained_on"]) == report["clips"]:
         found.append("The model was trained on these very recordings: this is no test.")
-    return found
+    elif known:
+        found.append(
+            f"The model was trained on {len(known):,} of these clips ({first(known)}): of them "
+            "this is no test. Leave them out."
+        )
+    return [*found, *report["notes"]]
 
 
 def _suggested(
@@ -154,7 +162,9 @@ def predict(predictor: Predictor, corpus: Corpus, jobs: int | None = None) -> "D
     joined = np.ascontiguousarray(joined, np.float32)
     parts = [predictor.heads.run(joined[i : i + BATCH]) for i in range(0, len(joined), BATCH)]
     answers = [np.concatenate(part) for part in zip(*parts, strict=True)][:3]
-    return predictions.frame(answers, clips, 0, 0, predictor.emotions)
+    told = "emotion" in cards.tasks(predictor.card)
+    classes = predictor.emotions if told else [str(k) for k in range(predictor.model.emotions)]
+    return predictions.frame(answers, clips, 0, 0, classes)
 
 
 def _mapped(

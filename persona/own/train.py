@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING, Any
 from persona import corpora, features, folds, representations
 from persona.corpora import Corpus, Table
 from persona.errors import CorpusError, FeatureError, ModelError
+from persona.errors import first as named
 from persona.experiment import Experiment
 from persona.folds import FOLDS
 from persona.keeping import store
 from persona.labels import TASKS
-from persona.model import answers, release
+from persona.model import answers, limits, release
 from persona.model import card as cards
 from persona.model import saved as models
 from persona.model.card import WEIGHTS
 from persona.model.predictor import Predictor, joined
+from persona.own import copies
 from persona.own.doubts import doubts
+from persona.own.heard import heard, stamped
 from persona.representations import vectors
 from persona.training import Settings
 
@@ -88,7 +91,15 @@ def train(
     if start:
         experiment = _further(experiment, start, corpus, jobs)
         notes.append(f"Its networks went on from those of the model {Path(start).name}.")
-    return release.train(experiment, out, jobs=jobs, shared_speakers=shared_speakers, notes=notes)
+    names = experiment.representation.split("+")
+    notes += unheard(corpus, names)
+    notes += copies.across(corpus.clips(), str(path), names, shared_speakers)
+    trained = release.train(
+        experiment, out, jobs=jobs, shared_speakers=shared_speakers, notes=notes
+    )
+    before = models.load(_named(start)) if start else None
+    stamped(trained.model, corpus, before, jobs).save(out)
+    return Predictor.load(out)
 
 
 def learnable(clips: "DataFrame", shared_speakers: bool = False) -> tuple[list[str], list[str]]:
@@ -164,14 +175,38 @@ def extract(corpus: Corpus, representation: Sequence[str], jobs: int | None) -> 
         )
     digests = corpus.digests()
     for name in heard:
-        made_by, parameters = TABLES.get(name, (name, {}))
-        _make(corpus, name, made_by, parameters, jobs)
-    if copies := len(digests) - len(set(digests.values())):
+        embed(corpus, jobs, name)
+    if again := len(digests) - len(set(digests.values())):
         notes.append(
-            f"{copies} files are copies of others, which makes its numbers too good where they "
+            f"{again} files are copies of others, which makes its numbers too good where they "
             "stand on both sides: see `persona corpus check`."
         )
     return notes
+
+
+def embed(corpus: Corpus, jobs: int | None = None, name: str = DEFAULT) -> None:
+    """Make a feature table, of `TABLES` or a representation's, unless it is there."""
+    made_by, parameters = TABLES.get(name, (name, {}))
+    _make(corpus, name, made_by, parameters, jobs)
+
+
+def unheard(corpus: Corpus, names: Sequence[str]) -> list[str]:
+    """A sentence where in some recordings of a corpus nobody speaks.
+
+    names : of its feature tables. Raises `CorpusError` where in none of them anybody does.
+    """
+    made_by = [store.read_provenance(features.path(name, called(corpus))) for name in names]
+    clips = set(corpus.clips()["clip"])
+    quiet = clips & {clip for made in made_by for clip in made.get("no_speech_found", [])}
+    if quiet == clips:
+        raise CorpusError(
+            f"In none of the {len(clips):,} recordings was speech found: give recordings in which "
+            "somebody speaks, close to the microphone and louder than what surrounds them."
+        )
+    return [
+        f"In {len(quiet):,} of {len(clips):,} recordings no speech was found, and they were taken "
+        "whole, as they are: what is said of them says nothing of voices."
+    ] if quiet else []  # fmt: skip
 
 
 def tables(predictor: Predictor, corpus: Corpus, jobs: int | None = None) -> list[str]:
@@ -234,21 +269,26 @@ def continued(emotions: tuple[str, ...], *, model: str, sha256: str) -> list[Any
     return networks
 
 
+def _named(start: str) -> str | None:
+    """The model to go on from, as `saved.load` takes it."""
+    return None if start == "default" else start
+
+
 def _further(experiment: Experiment, start: str, corpus: Table, jobs: int | None) -> Experiment:
     """The experiment with networks that go on from a model's, in their shape."""
-    name = "" if start == "default" else start
-    first = Predictor(models.load(name or None))
-    if trained_on(first, corpus):
+    first = Predictor(models.load(_named(start)))
+    if known := heard(first, corpus, jobs):
         raise CorpusError(
-            f"The model {start} was trained on these very recordings, which leaves nothing to test "
-            "on: go on from another, or leave --from out."
+            f"The model {start} was trained on {len(known):,} of these recordings "
+            f"({named(known)}), which are no test of it: leave them out, go on from another, or "
+            "leave --from out."
         )
     shape = ("architecture", "hidden", "age_head", "dropout", "input_dropout", "age_dropout")
     network = first.card["network"]
     parts = network.get("parts", ())
     return experiment.but(
         representation="+".join(tables(first, corpus, jobs)),
-        start=partial(continued, model=name, sha256=first.card["sha256"][WEIGHTS]),
+        start=partial(continued, model=_named(start) or "", sha256=first.card["sha256"][WEIGHTS]),
         learning_rate=FURTHER,
         networks=1 if parts else network["networks"],
         parts=parts,
@@ -256,22 +296,21 @@ def _further(experiment: Experiment, start: str, corpus: Table, jobs: int | None
     )
 
 
-def trained_on(predictor: Predictor, corpus: Corpus) -> bool:
-    """Whether a model's card names the very audio of a corpus among what it was trained on."""
-    known = [one["fingerprint"] for one in predictor.card["data"].get("corpora", [])]
-    return corpus.fingerprint() in known
-
-
 def lines(card: dict[str, Any]) -> list[str]:
-    """The numbers of a card for people: each with its interval, and the constant beside it."""
+    """The numbers of a card for people: each with its interval, and what needs no voice beside it:
+    the better of one answer for all and a guess.
+    """
     measured = card["evaluation"]
     return score_lines(measured["metrics"], measured["constant"])
 
 
-def score_lines(metrics: dict[str, dict[str, float]], constant: dict[str, float]) -> list[str]:
-    """Metrics for people, a line each."""
-    found = [f"  {'':18} {'model':>8}  {'95 % interval':17} {'constant':>8}"]
+def score_lines(metrics: dict[str, dict[str, Any]], constant: dict[str, float]) -> list[str]:
+    """Metrics for people, a line each; a sentence where speakers are too few for an interval."""
+    found = [f"  {'':18} {'model':>8}  {'95 % interval':17} {'by chance':>9}"]
     for metric, scored in metrics.items():
-        interval = f"[{scored['low']:.3f}, {scored['high']:.3f}]"
-        found.append(f"  {metric:18} {scored['value']:8.3f}  {interval:17} {constant[metric]:8.3f}")
+        known = scored["low"] is not None
+        interval = f"[{scored['low']:.3f}, {scored['high']:.3f}]" if known else "not given"
+        found.append(f"  {metric:18} {scored['value']:8.3f}  {interval:17} {constant[metric]:9.3f}")
+    if any(scored["low"] is None for scored in metrics.values()):
+        found.append(limits.too_few())
     return found
