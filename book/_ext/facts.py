@@ -77,7 +77,10 @@ def _groups(groups: dict[str, Any]) -> str:
     return table(["group", "speakers", *(METRICS[name].heading for name in names)], rows)
 
 
-def _measured(of: dict[str, float], name: str) -> str:
+def _measured(of: dict[str, Any], name: str) -> str:
+    """A number with its interval, if it has one: of few speakers none is given."""
+    if of["low"] is None:
+        return number(of["value"], name)
     return interval((of["value"], of["low"], of["high"]), name)
 
 

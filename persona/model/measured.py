@@ -38,7 +38,7 @@ def describe(
     calibrated, temperatures = _calibration(rows, emotions(predicted), tasks)
     interval = _age_interval(rows) if "age" in tasks else {}
     ignorant = evaluation.constant(clips, protocol, sorted(predicted["seed"].unique()))
-    constant = evaluation.evaluate(ignorant, clips)["value"]
+    constant = by_chance(evaluation.evaluate(ignorant, clips)["value"], clips)
     gain = evaluation.difference(
         evaluation.sums(predicted, clips), evaluation.sums(ignorant, clips)
     )
@@ -149,13 +149,17 @@ def _age_interval(rows: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def coverage(inside: np.ndarray, speakers: np.ndarray) -> dict[str, float]:
-    """Share of clips inside, speakers counting alike, and its 95 % bootstrap over speakers."""
+def coverage(inside: np.ndarray, speakers: np.ndarray) -> dict[str, Any]:
+    """Share of clips inside, speakers counting alike, and its 95 % bootstrap over speakers; None in
+    place of the limits of too few.
+    """
     each = pd.Series(inside).groupby(speakers).mean().to_numpy()
     weights = evaluation.resample(len(each))
     low, high = evaluation.interval(weights @ each / weights.sum(axis=1))
-    shares = {"value": each.mean(), "low": low, "high": high}
-    return {"speakers": len(each), **{name: rounded(share) for name, share in shares.items()}}
+    few = len(each) < evaluation.FEWEST
+    shares = {"value": each.mean(), "low": None if few else low, "high": None if few else high}
+    found = {name: share if share is None else rounded(share) for name, share in shares.items()}
+    return {"speakers": len(each), **found}
 
 
 def groups_of(clips: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -169,13 +173,25 @@ def groups_of(clips: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 
 def scores(
     predicted: pd.DataFrame, clips: pd.DataFrame, tasks: Sequence[str]
-) -> dict[str, dict[str, float]]:
+) -> dict[str, dict[str, Any]]:
+    """Metrics of tasks with their intervals; None in place of the limits of too few speakers."""
     scored = evaluation.evaluate(predicted[predicted["clip"].isin(clips["clip"])], clips)
-    return {
-        metric: {bound: rounded(scored[bound][metric]) for bound in ("value", "low", "high")}
-        for metric in evaluation.METRICS
-        if metric.split("_")[0] in tasks and np.isfinite(scored.loc[metric]).all()
-    }
+    found: dict[str, dict[str, Any]] = {}
+    for metric in evaluation.METRICS:
+        task = metric.split("_")[0]
+        if task in tasks and np.isfinite(scored["value"][metric]):
+            few = clips["speaker"][clips[task].notna()].nunique() < evaluation.FEWEST
+            limits_of = {
+                bound: None if few else rounded(scored[bound][metric]) for bound in ("low", "high")
+            }
+            found[metric] = {"value": rounded(scored["value"][metric]), **limits_of}
+    return found
+
+
+def by_chance(constant: pd.Series, clips: pd.DataFrame) -> dict[str, float]:
+    """The better of one answer for all and a guess, by metric: what takes no voice."""
+    guess = evaluation.guessed(clips)
+    return {str(name): max(value, guess.get(name, value)) for name, value in constant.items()}
 
 
 def rounded(value: float) -> float:

@@ -43,8 +43,9 @@ def evaluate(
         out; labels that it does not name stay as they are. Clips whose label is then no class of
         the model are left out of emotion, and counted.
 
-    The constant is the best that one answer for all of this corpus can be: its most frequent
-    classes and its mean age. Intervals are 95 % bootstrap intervals over speakers.
+    The constant is the better of a guess and the best that one answer for all of this corpus can
+    be: its most frequent classes and its mean age. Intervals are 95 % bootstrap intervals over
+    speakers, None where they are fewer than `evaluation.FEWEST`.
 
     Raises `PersonaError` where the corpus has no label of what the model answers.
     """
@@ -66,7 +67,7 @@ def evaluate(
     notes = own.unheard(corpus, own.tables(predictor, corpus, jobs))
     usual = evaluation.usual(clips)
     ignorant = evaluation.always(usual, clips["clip"], predictor.emotions)
-    constant = evaluation.evaluate(ignorant, clips)["value"]
+    constant = measured.by_chance(evaluation.evaluate(ignorant, clips)["value"], clips)
     metrics = measured.scores(predicted, clips, [t for t in TASKS if t in tasks])
     report = {
         "model": predictor.card["name"],
@@ -190,7 +191,7 @@ def _mapped(
 
 def _coverage(
     interval: dict[str, Any], predicted: "DataFrame", clips: "DataFrame"
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Share of ages inside the card's intervals, speakers counting alike."""
     rows = predicted.merge(clips, on="clip", suffixes=("_predicted", ""))
     rows = rows[rows["age"].notna()]
