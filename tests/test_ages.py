@@ -74,11 +74,13 @@ class TestLines:
         [*_, last] = ages.by_windows(predictions())
         assert len(last["coverage"]) == len(AGE_BANDS) and min(last["coverage"]) > 0.6
 
-    def test_come_from_other_people_alone(self):
-        """Ages that nobody shares cannot be learnt: a line helps nobody whom it did not see."""
-        strange = predictions()
-        strange["age_predicted"] = np.random.default_rng(1).normal(40, 8, len(strange))
-        assert all(line["error"] > 14 for line in ages.by_windows(strange))
+    def test_are_judged_on_people_whom_they_were_not_fitted_to(self):
+        """One fold's people are 20 years older than predicted, the other's 20 younger: a line from
+        the other fold is 40 years off, one from both would be 20.
+        """
+        apart = predictions(shrink=1.0).assign(fold=lambda rows: rows["speaker"].astype(int) % 2)
+        apart["age"] += np.where(apart["fold"] == 0, 20, -20)
+        assert all(line["error"] > 35 for line in ages.by_windows(apart))
 
     def test_of_few_people_or_of_folds_that_share_them_there_are_none(self):
         few = predictions(people=ages.FEWEST - 1)
