@@ -21,9 +21,8 @@ from persona import audio
 from persona.audio import speech
 from persona.errors import AudioError, ModelError, PersonaError
 from persona.labels import EMOTIONS
-from persona.model import ages
 from persona.model.prediction import Prediction
-from persona.model.predictor import FAR, Predictor
+from persona.model.predictor import FAR, Predictor, age_limits
 
 ROOT = Path(__file__).resolve().parent.parent
 RATE = audio.RATE
@@ -198,7 +197,8 @@ class TestSpeech:
         predicted = predictor.predict((clip[start : start + RATE // 2], RATE))
         assert predicted.speech_seconds < 1
         assert any("of speech: expect little" in note for note in predicted.notes)
-        _, low, high = ages.answered(predictor.card, predicted.age, 1, 1.0)
+        interval = predictor.card["age_interval"]
+        low, high = age_limits(interval, predicted.age, 1.0)
         assert predicted.age_high - predicted.age_low > 1.2 * (high - low)
 
 
@@ -246,6 +246,23 @@ def test_progress_rises_to_all_of_it(predictor, clip):
     predictor.predict(talk(clip, 30), progress=shares.append)
     assert shares == sorted(shares)
     assert len(shares) > 2 and shares[-1] == 1.0
+
+
+INTERVAL = {"ages": [20.0, 60.0], "below": [10.0, 20.0], "above": [30.0, 10.0]}
+
+
+class TestTheInterval:
+    def test_differs_with_the_predicted_age(self):
+        assert age_limits(INTERVAL, 20, 5) == (10, 50)
+        assert age_limits(INTERVAL, 40, 5) == (25, 60)
+        assert age_limits(INTERVAL, 70, 5) == (50, 80)
+
+    def test_is_never_below_0(self):
+        assert age_limits(INTERVAL, 5, 5)[0] == 0
+
+    def test_widens_without_a_step_below_a_second_of_speech(self):
+        assert age_limits(INTERVAL, 40, 0.999)[1] == pytest.approx(60, abs=0.02)
+        assert age_limits(INTERVAL, 40, 0.25)[1] == pytest.approx(80)
 
 
 class TestQuality:

@@ -101,18 +101,9 @@ def _certainty(card: dict[str, Any]) -> str:
             if task != "method"
         ],
     )
-    longer = table(
-        ["different phrases", "age error, years", "error of their mean", "width, years"],
-        [
-            (line["windows"], *(f"{line[k]:.1f}" for k in ("error", "error_of_mean", "width")))
-            for line in card.get("age_by_windows", [])
-        ],
-    )
     return (
         f"Age comes with an interval meant for {ages['level']:.0%} of clips: {ages['method']}.\n\n"
-        f"{coverage}\n\nThe more different phrases of a person are heard, the nearer the age and "
-        "the narrower its interval: errors and widths of people whom the lines were not fitted to."
-        f"\n\n{longer}\n\nProbabilities: {calibration['method']}.\n\n{errors}"
+        f"{coverage}\n\nProbabilities: {calibration['method']}.\n\n{errors}"
     )
 
 

@@ -60,25 +60,6 @@ class _Interval(Struct, forbid_unknown_fields=True):
             raise ValueError("ages have to rise, and to be as many as below and above")
 
 
-class _ByWindows(Struct, forbid_unknown_fields=True):
-    """What `ages.by_windows` found for one number of windows."""
-
-    windows: Annotated[int, Meta(ge=2)]
-    slope: float
-    offset: float
-    ages: Years
-    below: Years
-    above: Years
-    error: Positive
-    error_of_mean: Positive
-    width: Positive
-    coverage: list[Share]
-
-    def __post_init__(self) -> None:
-        if not len(self.ages) == len(self.below) == len(self.above) or not _rise(self.ages):
-            raise ValueError("ages have to rise, and to be as many as below and above")
-
-
 class _Tasks(Struct, forbid_unknown_fields=True):
     emotion: Words | UnsetType = UNSET
     gender: tuple[Literal["female"], Literal["male"]] | UnsetType = UNSET
@@ -113,7 +94,6 @@ class _Ageless(Struct, forbid_unknown_fields=True, kw_only=True):
     uses: _Uses
     software: dict[str, Any]
     tasks: _Tasks | UnsetType = UNSET
-    age_by_windows: list[_ByWindows] | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         if self.distances != sorted(self.distances):

@@ -10,7 +10,7 @@ from persona import calibration, corpora, evaluation, folds
 from persona.calibration import AGE_BANDS, AGE_LEVEL, AgeInterval
 from persona.dataset import Dataset
 from persona.labels import GENDERS, TASKS
-from persona.model import ages, limits
+from persona.model import limits
 from persona.predictions import emotions
 
 LENGTHS = ((0.0, 2.0), (2.0, 3.0), (3.0, 1e9))
@@ -60,7 +60,6 @@ def describe(
         },
         "calibration": calibrated,
         "age_interval": interval,
-        "age_by_windows": ages.by_windows(rows) if "age" in tasks else [],
         "limits": limit(metrics, constant, gain, interval, clips),
     }
     return described, temperatures

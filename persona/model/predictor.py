@@ -16,7 +16,6 @@ from persona.audio import speech
 from persona.errors import AudioError, ModelError, PersonaError
 from persona.keeping import parallel
 from persona.labels import EMOTIONS, GENDERS, TASKS
-from persona.model import ages
 from persona.model import card as cards
 from persona.model import saved as models
 from persona.model.heads import Answers, Heads
@@ -274,8 +273,8 @@ class Predictor:
             notes = (*notes, f"no emotion has a probability of {100 * at_least:g} % or more")
         low = high = None
         if told[2]:
-            age, low, high = ages.answered(self.card, float(age), different, quality.seconds)
-        emotions, genders, years = (
+            low, high = age_limits(self.card["age_interval"], float(age), quality.seconds)
+        emotions, genders, ages = (
             part if task in self._tasks else None
             for task, part in zip(TASKS, answers[:3], strict=True)
         )
@@ -289,11 +288,22 @@ class Predictor:
             speech_seconds=quality.seconds,
             speech=found.segments,
             notes=notes,
-            timeline=Timeline(starts, ends, weights, emotions, genders, years, self.emotions),
+            timeline=Timeline(starts, ends, weights, emotions, genders, ages, self.emotions),
             quality=quality,
             trust=trust,
             envelope=envelope,
         )
+
+
+def age_limits(interval: dict[str, Any], age: float, seconds: float) -> tuple[float, float]:
+    """Limits of the interval of a predicted age, in years; `interval` as a card holds it.
+
+    Below `speech.LITTLE` seconds of speech it is wider by the square root of what is missing, as
+    the mean of fewer frames is less certain.
+    """
+    wider = math.sqrt(max(1.0, speech.LITTLE / seconds))
+    low, high = calibration.AgeInterval.of(interval).limits(age, wider)
+    return max(0.0, float(low)), float(high)
 
 
 def joined(made_by: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

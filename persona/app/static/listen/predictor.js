@@ -46,12 +46,11 @@ export class Predictor {
     const said = [...notes, ...found.notes];
     if (percentile > predictor.FAR)
       said.push(`farther from the training voices than ${predictor.FAR} % of unseen speakers`);
-    const [age, low, high] = ages(
-      card, whole.age[0], different.count, quality.seconds, speech.LITTLE);
+    const [low, high] = ageLimits(card.age_interval, whole.age[0], quality.seconds, speech.LITTLE);
     return {
       emotion: named(emotions, whole.emotion),
       gender: named(genders, whole.gender),
-      age,
+      age: whole.age[0],
       age_low: low,
       age_high: high,
       seconds,
@@ -144,18 +143,9 @@ function pooled(answers, weights, exponent) {
   };
 }
 
-// Age and the limits of its interval: `ages.answered`.
-function ages(card, age, windows, seconds, little) {
+function ageLimits(interval, age, seconds, little) {
   const wider = Math.sqrt(Math.max(1, little / seconds));
-  const single = { windows: 1, slope: 1, offset: 0, ...card.age_interval };
-  const lines = [single, ...(card.age_by_windows ?? [])];
-  const sizes = lines.map((line) => Math.log2(line.windows));
-  const each = lines.map((line) => {
-    const own = line.offset + line.slope * age;
-    const [below, above] = ["below", "above"].map((side) =>
-      interpolate(own, line.ages, line[side]));
-    return [own, own - wider * below, own + wider * above];
-  });
-  return [0, 1, 2].map((i) =>
-    Math.max(0, interpolate(Math.log2(windows), sizes, each.map((found) => found[i]))));
+  const [below, above] = ["below", "above"].map((side) =>
+    interpolate(age, interval.ages, interval[side]));
+  return [Math.max(0, age - wider * below), age + wider * above];
 }
