@@ -317,7 +317,7 @@ class TestARelease:
             _predictions(), clips.assign(emotion=clips["emotion"].mask(unknown, None))
         )
         accuracy = described["evaluation"]["metrics"]["emotion_accuracy"]
-        assert accuracy == {"value": 1.0, "low": 1.0, "high": 1.0}
+        assert accuracy == {"value": 1.0, "low": None, "high": None}  # of few speakers
 
 
 def _as_wide_as_the_table(self, dtype: str = "float32") -> None:
