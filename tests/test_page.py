@@ -13,7 +13,7 @@ import pytest
 
 from persona import cli
 from persona.app import page
-from persona.audio import speech
+from persona.audio import quality, speech
 from persona.errors import ModelError, StoreError
 from persona.labels import GENDERS
 from persona.model import predictor
@@ -68,7 +68,7 @@ def test_a_service_worker_keeps_every_part_but_the_graphs(folder):
 def test_constants_are_those_of_their_modules(folder):
     constants = bundle(folder)["constants"]
     assert constants["speech"]["PHRASE"] == speech.PHRASE
-    assert constants["predictor"]["FAR"] == predictor.FAR
+    assert constants["speech"]["NARROW"] == quality.NARROW
 
 
 def test_every_constant_that_a_module_names_is_exported(folder):

@@ -4,6 +4,7 @@ import copy
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -19,10 +20,11 @@ from toy_model import CLIP, Bands
 import persona
 from persona import audio
 from persona.audio import speech
+from persona.audio.degradations import amplified, telephone
 from persona.errors import AudioError, ModelError, PersonaError
 from persona.labels import EMOTIONS
 from persona.model.prediction import Prediction
-from persona.model.predictor import FAR, Predictor, age_limits
+from persona.model.predictor import Predictor, age_limits
 
 ROOT = Path(__file__).resolve().parent.parent
 RATE = audio.RATE
@@ -266,13 +268,17 @@ class TestTheInterval:
 
 
 class TestQuality:
-    def test_the_distance_is_a_percentile_of_those_on_the_card(self, model):
-        near = Predictor(_changed(model, distances=list(np.linspace(1e3, 1e4, 101))))
-        far = Predictor(_changed(model, distances=list(np.linspace(0, 1e-3, 101))))
-        assert near.predict(CLIP).quality.distance_percentile == 0
-        predicted = far.predict(CLIP)
-        assert predicted.quality.distance_percentile == 100
-        assert any(f"than {FAR} % of unseen speakers" in note for note in predicted.notes)
+    @pytest.mark.parametrize(
+        ("change", "words"),
+        [
+            (telephone, r"no sound above 3\d\d\d Hz: a clean recording may be answered otherwise"),
+            (lambda x: amplified(x, 40), r"\d+ % clipped: a clean recording may be answered"),
+        ],
+    )
+    def test_a_recording_in_which_answers_move_has_a_note(self, predictor, clip, change, words):
+        assert "clean recording" not in " ".join(predictor.predict((clip, RATE)).notes)
+        notes = predictor.predict((change(clip), RATE)).notes
+        assert any(re.match(words, note) for note in notes)
 
 
 class TestTrust:

@@ -107,10 +107,9 @@ def constants() -> dict[str, dict[str, Any]]:
             **_of(speech, "CALL", "CONTEXT", "GAP", "LEAD", "LITTLE", "LOUD", "OFF", "PAD"),
             **_of(speech, "QUIET", "RANGE", "REACH", "RUMBLE", "SHORTEST", "STEADY", "STRETCH"),
             **_of(speech, "SURE", "PHRASE", "LONGEST", "NEAR", "CALM", "EDGE"),
-            **_of(quality, "FRAME", "SILENT", "STEP"),
+            **_of(quality, "CLIPPED", "FRAME", "NARROW", "SILENT", "STEP"),
         },
         "campplus": _of(campplus, "LEVEL"),
-        "predictor": _of(predictor, "FAR"),
         "calibration": _of(calibration, "ALIKE", "MANY"),
     }
 

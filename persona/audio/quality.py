@@ -9,6 +9,14 @@ from persona.audio.reader import RATE
 
 FRAME = 160  # samples: 10 ms
 STEP = 512  # samples: a frame of the detector and of the spectrum
+NARROW, CLIPPED = 6000, 0.01
+"""Hz of bandwidth below which, and share of clipped samples above which, a note is made.
+
+Of 26 clips of CREMA-D in ten bad forms (a telephone, Opus at 6 and MP3 at 16 kbit/s, low-pass,
+echo, noises, lost packets, clipping) another emotion was named than in the clean clip for 38 %
+with a note and 11 % without: AUC 0.69. The signal-to-noise ratio told less (0.55), the distance
+from the training voices nothing (0.39). No clean clip had a note. See `tools/measure_notes.py`.
+"""
 SILENT = -96.0  # dBFS: below the noise of 16 bits, nothing was recorded
 
 _HANN = np.hanning(STEP).astype(np.float32)
@@ -33,6 +41,16 @@ class Quality:
     clipped: float
     snr: float
     bandwidth: float
+
+
+def unlike(quality: Quality) -> tuple[str, ...]:
+    """Notes on speech in which answers were measured to move: see `NARROW`."""
+    notes = []
+    if quality.bandwidth < NARROW:
+        notes.append(f"no sound above {int(quality.bandwidth)} Hz")
+    if quality.clipped > CLIPPED:
+        notes.append(f"{int(100 * quality.clipped)} % clipped")
+    return tuple(f"{note}: a clean recording may be answered otherwise" for note in notes)
 
 
 class Measures:

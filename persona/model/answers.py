@@ -9,7 +9,7 @@ from typing import Any
 
 from persona.labels import EMOTIONS, GENDERS
 
-_QUALITY = ("level", "clipped", "snr", "bandwidth", "distance_percentile")
+_QUALITY = ("level", "clipped", "snr", "bandwidth")
 
 
 def columns(emotions: Sequence[str] = EMOTIONS) -> tuple[str, ...]:

@@ -13,17 +13,6 @@ POINTS = 400
 """Of a waveform that is drawn."""
 
 
-@dataclass(frozen=True)
-class RecordingQuality(Quality):
-    """What a recording is like: its speech, see `persona.audio.quality.Quality`, and its voice.
-
-    distance_percentile : share, in percent, of unseen actors' clips that lie nearer to a training
-        speaker than this voice does. 50 is usual; 100 is farther than every one.
-    """
-
-    distance_percentile: float
-
-
 class _Compared:
     """Equal where all fields are, arrays value by value."""
 
@@ -77,11 +66,11 @@ class Prediction(_Compared):
     timeline : the same answers over time, all of them. Of the whole, age is their mean by
         seconds; emotion and gender are their mean log probability, the surer the more different
         speech was heard: `calibration.pooled`.
-    quality : what the recording is like.
+    quality : what the speech of the recording is like.
     trust : probability of the likeliest emotion, 0 to 1. It is calibrated on actors of CREMA-D
         whom the networks had not heard (the card's `calibration`). On degraded and foreign
-        recordings it was measured to tell right answers from wrong ones, which the distance from
-        the training voices does not; how many are right it does not say there.
+        recordings it was measured to tell right answers from wrong ones; how many are right it does
+        not say there.
     envelope : shape (m, 2), lowest and highest sample of every 10 ms.
     """
 
@@ -95,7 +84,7 @@ class Prediction(_Compared):
     speech: np.ndarray
     notes: tuple[str, ...]
     timeline: Timeline
-    quality: RecordingQuality
+    quality: Quality
     trust: float | None
     envelope: np.ndarray
 

@@ -4,7 +4,6 @@ import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
-from dataclasses import asdict
 from itertools import repeat
 from threading import Event
 from typing import Any
@@ -13,20 +12,18 @@ import numpy as np
 
 from persona import audio, calibration, representations
 from persona.audio import speech
+from persona.audio.quality import unlike
 from persona.errors import AudioError, ModelError, PersonaError
 from persona.keeping import parallel
 from persona.labels import EMOTIONS, GENDERS, TASKS
 from persona.model import card as cards
 from persona.model import saved as models
 from persona.model.heads import Answers, Heads
-from persona.model.prediction import Prediction, RecordingQuality, Timeline, named
+from persona.model.prediction import Prediction, Timeline, named
 from persona.model.saved import Model
 
 BLOCK = 10.0
 """Seconds of audio that are read at once."""
-
-FAR = 99
-"""Percentile of the distance from the training voices beyond which a note is made."""
 
 Span = tuple[float, float, float]
 """Start, end and weight of a window, see `speech.Window`."""
@@ -257,16 +254,14 @@ class Predictor:
         at_least: float,
     ) -> Prediction:
         starts, ends, weights = np.array(windows).T
-        age, distance = (np.average(part, weights=weights) for part in answers[2:])
+        age = np.average(answers.age, weights=weights)
         emotion, gender = (
             calibration.pooled(part, weights, different ** self._sharpness(task))
             for task, part in zip(TASKS, answers[:2], strict=False)
         )
         assert found.quality is not None
-        percentile = float(np.interp(distance, self.card["distances"], np.linspace(0, 100, 101)))
-        quality = RecordingQuality(**asdict(found.quality), distance_percentile=percentile)
-        if percentile > FAR:
-            notes = (*notes, f"farther from the training voices than {FAR} % of unseen speakers")
+        quality = found.quality
+        notes = (*notes, *unlike(quality))
         told = [task in self._tasks for task in TASKS]
         trust = float(emotion.max()) if told[0] else None
         if unsure := trust is not None and trust < at_least:

@@ -108,8 +108,6 @@ function quality({ quality }) {
     `level ${quality.level.toFixed()} dB`,
     `${quality.snr.toFixed()} dB above the noise`,
     `up to ${(quality.bandwidth / 1000).toFixed(1)} kHz`,
-    `farther from the training voices than ${quality.distance_percentile.toFixed()} % of unseen ` +
-      "speakers",
   ];
   if (quality.clipped > 0.001) words.push(`${(100 * quality.clipped).toFixed(1)}% clipped`);
   return element("p", { class: "persona-quality" }, `Recording: ${words.join("; ")}.`);

@@ -13,6 +13,14 @@ function interpolate(x, xs, ys) {
   return ys[i - 1] + ((ys[i] - ys[i - 1]) * (x - xs[i - 1])) / (xs[i] - xs[i - 1]);
 }
 
+// Notes on speech in which the answers move: persona.audio.quality.unlike.
+function unlike({ bandwidth, clipped }, { NARROW, CLIPPED }) {
+  const notes = [];
+  if (bandwidth < NARROW) notes.push(`no sound above ${Math.trunc(bandwidth)} Hz`);
+  if (clipped > CLIPPED) notes.push(`${Math.trunc(100 * clipped)} % clipped`);
+  return notes.map((note) => `${note}: a clean recording may be answered otherwise`);
+}
+
 export class Predictor {
   // bundle: what `persona page` exported; ort: onnxruntime-web; graphs: bytes of each by its name.
   static async load(bundle, ort, graphs) {
@@ -25,7 +33,7 @@ export class Predictor {
 
   // audio: {samples, notes, name} of `audio.read`, without its envelope.
   async predict({ samples, notes, name }, progress) {
-    const { speech, audio, predictor, calibration } = this.bundle.constants;
+    const { speech, audio, calibration } = this.bundle.constants;
     const { card, emotions, genders } = this.bundle;
     const seconds = samples.length / audio.RATE;
     const found = await listen(samples, speech, audio.RATE, this.#detect);
@@ -40,12 +48,8 @@ export class Predictor {
     const weights = found.windows.map((w) => w.weight);
     const exponent = (task) => different.count ** (card.calibration[task]?.sharpness ?? 0);
     const whole = pooled(answers, weights, exponent);
-    const percents = card.distances.map((_, i) => (100 * i) / (card.distances.length - 1));
-    const percentile = interpolate(whole.distance[0], card.distances, percents);
-    const quality = { ...found.quality, distance_percentile: percentile };
-    const said = [...notes, ...found.notes];
-    if (percentile > predictor.FAR)
-      said.push(`farther from the training voices than ${predictor.FAR} % of unseen speakers`);
+    const quality = found.quality;
+    const said = [...notes, ...found.notes, ...unlike(quality, speech)];
     const [low, high] = ageLimits(card.age_interval, whole.age[0], quality.seconds, speech.LITTLE);
     return {
       emotion: named(emotions, whole.emotion),
@@ -89,7 +93,7 @@ export class Predictor {
     });
     const vectors = this.bundle.layers.flatMap((layer) => [...layers[layer].data]);
     const embeddings = this.#tensor(Float32Array.from(vectors), [1, vectors.length]);
-    const asked = ["emotion", "gender", "age", "distance"];
+    const asked = ["emotion", "gender", "age"];
     const answers = await this.sessions.heads.run({ embeddings }, asked);
     const read = asked.map((k) => [k, [...answers[k].data]]);
     if (!read.every(([, values]) => values.every(Number.isFinite)))
@@ -139,7 +143,6 @@ function pooled(answers, weights, exponent) {
     emotion: sharper("emotion"),
     gender: sharper("gender"),
     age: mean("age"),
-    distance: mean("distance"),
   };
 }
 
