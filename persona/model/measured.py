@@ -190,7 +190,8 @@ def scores(
 def by_chance(constant: pd.Series, clips: pd.DataFrame) -> dict[str, float]:
     """The better of one answer for all and a guess, by metric: what takes no voice."""
     guess = evaluation.guessed(clips)
-    return {name: max(value, guess.get(name, value)) for name, value in constant.to_dict().items()}
+    found = {str(name): float(value) for name, value in constant.items()}
+    return {name: max(value, guess.get(name, value)) for name, value in found.items()}
 
 
 def rounded(value: float) -> float:

@@ -200,8 +200,8 @@ def unheard(corpus: Corpus, names: Sequence[str]) -> list[str]:
     quiet = clips & {clip for made in made_by for clip in made.get("no_speech_found", [])}
     if quiet == clips:
         raise CorpusError(
-            f"In none of the {len(clips):,} recordings was speech found: give recordings in which "
-            "somebody speaks, close to the microphone and louder than what surrounds them."
+            f"In all of the {len(clips):,} recordings no speech was found: give recordings in "
+            "which somebody speaks, close to the microphone and louder than what surrounds them."
         )
     return [
         f"In {len(quiet):,} of {len(clips):,} recordings no speech was found, and they were taken "
