@@ -1,10 +1,14 @@
 """How far probabilities and ages can be believed: temperatures and intervals of age."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from persona.people.different import ALIKE as ALIKE
+from persona.people.different import MANY as MANY
+from persona.people.different import Different as Different
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -95,31 +99,6 @@ def pooled(probabilities: np.ndarray, weights: np.ndarray, sharper: float = 1.0)
     logs = np.average(np.log(np.maximum(probabilities, 1e-7)), axis=0, weights=weights)
     powers = np.exp(sharper * (logs - logs.max()))
     return powers / powers.sum()
-
-
-ALIKE = 0.85
-"""Cosine of two windows' embeddings from which they are the same speech, said or played again."""
-
-MANY = 32
-"""Different windows after which no more are counted, so that memory does not grow."""
-
-
-class Different:
-    """How many different windows were heard: those unlike all that came before, at most `MANY`."""
-
-    def __init__(self, embeddings: Iterable[np.ndarray] = ()) -> None:
-        self._kept: list[np.ndarray] = []
-        for embedding in embeddings:
-            self.hear(embedding)
-
-    def hear(self, embedding: np.ndarray) -> None:
-        """embedding : shape (dimension,)."""
-        unit = embedding / max(float(np.linalg.norm(embedding)), 1e-12)
-        if len(self._kept) < MANY and all(unit @ other < ALIKE for other in self._kept):
-            self._kept.append(unit)
-
-    def __len__(self) -> int:
-        return len(self._kept)
 
 
 GROUPS = (1, 2, 4, 8)

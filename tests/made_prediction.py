@@ -4,7 +4,7 @@ import numpy as np
 
 from persona.audio.quality import Quality
 from persona.labels import EMOTIONS
-from persona.model.prediction import Prediction, Timeline
+from persona.model.prediction import Person, Prediction, Timeline, Turn
 
 ODD = """"it's" <img src=x onerror=alert(1)> & co.wav"""
 
@@ -26,4 +26,14 @@ def prediction(seconds: float = 2.0, notes: tuple[str, ...] = (), **changes) -> 
         "timeline": line, "quality": Quality(seconds / 2, -20.0, 0.01, 25.0, 3400.0),
         "trust": 0.6, "envelope": np.tile([[-0.25, 0.5]], (round(100 * seconds), 1)),
     }  # fmt: skip
-    return Prediction(**fields | changes)
+    return Prediction(**{"people": (person(fields | changes),)} | fields | changes)
+
+
+def person(fields: dict, spans=(), share: float = 1.0) -> Person:
+    """Who says all of it, or `share`, in turns of these starts and ends."""
+    emotion, trust = fields["emotion"], fields["trust"]
+    spans = spans or [(float(fields["speech"][0, 0]), float(fields["speech"][-1, 1]))]
+    turns = tuple(Turn(start, end, end - start, emotion, trust) for start, end in spans)
+    said = {name: fields[name] for name in ("emotion", "gender", "age", "age_low", "age_high")}
+    seconds = fields["speech_seconds"]
+    return Person(**said, trust=trust, seconds=share * seconds, share=share, turns=turns)

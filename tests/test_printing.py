@@ -83,6 +83,28 @@ class TestForms:
         assert code == 1
         assert ["error" in row for row in json.loads(out)] == [False, False, True]
 
+    @pytest.mark.parametrize("form", ["csv", "jsonl", "json", "table"])
+    def test_a_row_may_be_of_a_person_or_a_turn(self, run, folder, form):
+        for by in ("person", "turn"):
+            code, out, _ = run(folder, form=form, by=by)
+            assert code == 1
+            if form == "csv":
+                found = rows(out)
+                assert [row["person"] for row in found] == ["1", "1", ""]
+                assert "cannot be" in found[2]["error"]
+                assert sum(float(found[0][e]) for e in EMOTIONS) == pytest.approx(1, abs=1e-3)
+            elif form == "table":
+                assert out.split()[:2] == ["file", "person"]
+            else:
+                lines = out if form == "json" else f"[{','.join(out.splitlines())}]"
+                found = json.loads(lines)
+                assert [row.get("person") for row in found] == [1, 1, None]
+                assert ("start" in found[0]) == (by == "turn")
+
+    def test_rows_of_people_are_not_gone_on_with(self, run, folder, tmp_path):
+        with pytest.raises(PersonaError, match="--by file"):
+            run(folder, by="turn", resume=tmp_path / "out.csv")
+
     def test_a_table_is_for_reading(self, run, folder):
         code, out, _ = run(folder / "a.flac", form="table")
         assert code == 0

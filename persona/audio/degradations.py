@@ -1,4 +1,4 @@
-"""Ways a recording gets worse: noise, a telephone, MP3, cuts and level; float32 (n,) at 16 kHz."""
+"""Ways a recording gets worse: noise, telephone, room, MP3, cuts, level; float32 (n,) at 16 kHz."""
 
 import io
 from collections.abc import Sequence
@@ -38,6 +38,31 @@ def telephone(waveform: np.ndarray) -> np.ndarray:
     band = firwin(801, BAND, pass_zero=False, fs=RATE // 2)
     filtered = soxr.resample(oaconvolve(narrow, band, mode="same"), RATE // 2, RATE)
     return fitted(filtered, len(waveform))
+
+
+def coloured(waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Through a microphone: each of eight points from 60 Hz to 8 kHz, an octave apart, is louder
+    or softer by up to 6 dB; what lies between follows.
+    """
+    from scipy.signal import firwin2, oaconvolve
+
+    points = 2.0 ** np.arange(-7, 1)  # of half the rate
+    gains = 10 ** (rng.uniform(-6, 6, len(points)) / 20)
+    response = firwin2(513, [0, *points], [gains[0], *gains])
+    return oaconvolve(waveform, response, mode="same").astype(np.float32)
+
+
+def in_room(waveform: np.ndarray, seconds: float, rng: np.random.Generator) -> np.ndarray:
+    """As heard in a room whose echo falls by 60 dB in `seconds`; as long as before.
+
+    The echo is noise that dies away, as strong as what comes straight.
+    """
+    from scipy.signal import oaconvolve
+
+    time = np.arange(round(seconds * RATE)) / RATE
+    echo = rng.standard_normal(len(time)) * 10 ** (-3 * time / seconds)
+    response = np.append(1.0, echo / np.linalg.norm(echo))
+    return fitted(oaconvolve(waveform, response), len(waveform))
 
 
 def mp3(waveform: np.ndarray, kilobits: int) -> np.ndarray:

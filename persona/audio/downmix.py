@@ -44,7 +44,7 @@ class Downmix:
     Parameters
     ----------
     rate : in Hz. channels : number.
-    floats : the scale is uncertain.
+    floats : the scale is uncertain. channel : the one to use, if that is known.
 
     Attributes
     ----------
@@ -54,7 +54,9 @@ class Downmix:
     unclear : a peak that fits no scale, else None.
     """
 
-    def __init__(self, rate: float, channels: int, floats: bool = False) -> None:
+    def __init__(
+        self, rate: float, channels: int, floats: bool = False, channel: int | None = None
+    ) -> None:
         self.channel: int | None = None
         self.since = 0.0
         self.bits = 0
@@ -62,10 +64,13 @@ class Downmix:
         self.channels = channels
         self._rate, self._floats = rate, floats
         self._weights = np.full(channels, 1 / channels, np.float32)
-        self._watch = _Watch(rate, channels) if channels > 1 else None
-        self._held: list[np.ndarray] | None = [] if floats or channels > 1 else None
+        watched = channels > 1 and channel is None
+        self._watch = _Watch(rate, channels) if watched else None
+        self._held: list[np.ndarray] | None = [] if floats or watched else None
         self._held_frames = self._passed = 0
         self._most = min(round(_SECONDS * rate), _MOST_HELD // channels)
+        if channel is not None:
+            self._use(min(channel, channels - 1), 0.0)
 
     def mixed(self, chunks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         """Take chunks of shape (n, channels); yield them mixed, shape (n,), some of them later."""

@@ -83,9 +83,11 @@ class Reader:
     max_seconds : longest audio read, whatever its header states; by default any length.
     name : what messages call the audio, by default the name of the file.
     accept_silence : note silence instead of refusing it (a corpus may hold a silent clip).
+    channel : the only one that is heard, from 0; by default they are averaged.
 
     Attributes
     ----------
+    channels : how many it has, at least at the beginning.
     seconds : length to expect, by which progress can be shown.
     name : what messages call the audio: the name of its file in quotes, or "The audio".
 
@@ -112,8 +114,9 @@ class Reader:
         max_seconds: float = math.inf,
         name: str | None = None,
         accept_silence: bool = False,
+        channel: int | None = None,
     ) -> None:
-        self._max_seconds = max_seconds
+        self._max_seconds, self._channel = max_seconds, channel
         if isinstance(source, str | os.PathLike) and not name:
             name = os.path.basename(os.fsdecode(source)) or os.fsdecode(source)
         # A name may hold line breaks or terminal codes.
@@ -138,6 +141,7 @@ class Reader:
             raise
         self._input.notes.clear()
         self.seconds: float = self._input.seconds
+        self.channels: int = channels
         self._envelope = _Envelope()
         self._lowest, self._highest, self._found = math.inf, -math.inf, 0.0
         self._started = False
@@ -162,6 +166,10 @@ class Reader:
         """All of it at once."""
         samples = np.concatenate(list(self._resampled()))
         return Audio(samples, self.notes)
+
+    def frames(self) -> Iterator[tuple[float, np.ndarray]]:
+        """Yield `(rate, float32 of shape (n, channels))` as recorded, unchecked."""
+        return self._input.frames()
 
     def blocks(self, seconds: float) -> Iterator[np.ndarray]:
         """Yield float32 arrays of shape (seconds * 16000,) end to end; the last may be shorter."""
@@ -190,7 +198,8 @@ class Reader:
                 f"has {channels} channels: give one with 1 to {MAX_CHANNELS} channels"
             )
         if channels > 1:
-            yield _averaged(channels)
+            heard = self._channel
+            yield _averaged(channels) if heard is None else f"only channel {heard + 1} was heard"
         if rate != RATE:
             yield f"resampled from {float(rate):.10g} Hz"
 
@@ -213,7 +222,7 @@ class Reader:
     ) -> Iterator[np.ndarray]:
         start = self._found
         resampler = Resampler(rate)
-        downmix = Downmix(rate, channels, self._input.floats)
+        downmix = Downmix(rate, channels, self._input.floats, self._channel)
         for mono in downmix.mixed(chunks):
             self._found += len(mono) / rate
             self._check_samples(mono, downmix)
@@ -250,7 +259,7 @@ class Reader:
         """Note, once, what the downmix found out."""
         if downmix.bits and scale_note(downmix.bits) not in self._notes:
             self._notes.append(scale_note(downmix.bits))
-        if downmix.channel is None:
+        if downmix.channel is None or self._channel is not None:
             return
         note = f"channels cancel each other: channel {downmix.channel + 1} was used"
         if since := start + downmix.since:

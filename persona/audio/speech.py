@@ -78,12 +78,31 @@ class Window:
     """A phrase: speech between pauses, or a part of it.
 
     samples : float32, shape (n,), 16 kHz, speech only.
-    start, end : of its first and last speech, in seconds of the recording.
+    pieces : shape (k, 2), first sample and end of each piece of speech in it, of the recording.
     """
 
     samples: np.ndarray
-    start: float
-    end: float
+    pieces: np.ndarray
+
+    @property
+    def start(self) -> float:
+        """Of its first speech, in seconds of the recording."""
+        return float(self.pieces[0, 0]) / RATE
+
+    @property
+    def end(self) -> float:
+        return float(self.pieces[-1, 1]) / RATE
+
+    @property
+    def edges(self) -> np.ndarray:
+        """Where in `samples` the pieces begin, and their end, shape (k + 1,)."""
+        return np.append(0, np.cumsum(self.pieces[:, 1] - self.pieces[:, 0]))
+
+    def part(self, first: int, last: int) -> "Window":
+        """Its samples from `first` to before `last`."""
+        begin = self.edges[:-1]
+        inside = np.clip([[first], [last]], begin, self.edges[1:]) - begin + self.pieces[:, 0]
+        return Window(self.samples[first:last], inside.T[inside[1] > inside[0]])
 
     @property
     def weight(self) -> float:
@@ -226,11 +245,9 @@ def _heard(samples: np.ndarray) -> np.ndarray:
 def _parts(phrase: Pieces) -> Iterator[Window]:
     """Windows of a phrase: it, or parts of it."""
     samples = np.concatenate([piece for _, piece in phrase])
-    origin = np.concatenate([np.arange(start, start + len(piece)) for start, piece in phrase])
-    edges = [0, *_cuts(samples), len(samples)]
-    for first, last in pairwise(edges):
-        start, end = int(origin[first]), int(origin[last - 1]) + 1
-        yield Window(samples[first:last], start / RATE, end / RATE)
+    whole = Window(samples, np.array([(start, start + len(piece)) for start, piece in phrase]))
+    for first, last in pairwise([0, *_cuts(samples), len(samples)]):
+        yield whole.part(first, last)
 
 
 def _cuts(samples: np.ndarray) -> list[int]:

@@ -4,6 +4,7 @@ import errno
 import logging
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -24,6 +25,7 @@ from persona.cli.options import (
     named,
 )
 from persona.errors import PersonaError
+from persona.model.answers import BY
 
 _UNWRITABLE = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EBADF, errno.EIO, errno.EROFS)
 
@@ -181,7 +183,13 @@ def weights(representation: str, revision: str | None) -> None:
 @click.option("--jsonl", is_flag=True, help="One object per line.")
 @click.option("--csv", is_flag=True, help="One row per file.")
 @click.option("--resume", type=PATH, metavar="FILE", help="Append to it what it does not hold yet.")
+@click.option("--by", type=click.Choice(BY), default="file", help="What a row is of.")
+@click.option("--people", type=click.IntRange(1), help="How many (default: as many as are found).")
 @click.option("--textgrid", type=PATH, metavar="DIR", help="Write timelines for Praat and ELAN.")
+@click.option("--rttm", type=PATH, metavar="DIR", help="Write who speaks when, as NIST does.")
+@click.option("--srt", type=PATH, metavar="DIR", help="Write turns as subtitles.")
+@click.option("--vtt", type=PATH, metavar="DIR", help="Write turns as WebVTT.")
+@click.option("--audacity", type=PATH, metavar="DIR", help="Write turns as labels for Audacity.")
 @click.option("--jobs", type=click.IntRange(1), help="Files at once (default: one per core).")
 def predict(
     files: tuple[str, ...],
@@ -189,20 +197,21 @@ def predict(
     revision: str | None,
     at_least: float,
     resume: Path | None,
-    textgrid: Path | None,
+    by: str,
+    people: int | None,
     jobs: int | None,
-    **asked: bool,
+    **asked: Any,
 ) -> int:
     """Predict emotion, gender and age of recordings."""
     from persona.cli import printing
 
-    forms = [form for form in asked if asked[form]]
+    forms = [form for form in ("json", "jsonl", "csv") if asked.pop(form)]
     if len(forms) > 1:
         raise PersonaError("Choose one of --json, --jsonl and --csv.")
     form = forms[0] if forms else "table"
     return printing.predict(
-        files, model=model, revision=revision, form=form, at_least=at_least, resume=resume,
-        textgrid=textgrid, jobs=jobs,
+        files, model=model, revision=revision, form=form, at_least=at_least, resume=resume, by=by,
+        people=people, jobs=jobs, **asked,
     )  # fmt: skip
 
 

@@ -7,19 +7,21 @@ stopped by Ctrl-C, with what was ready until then printed; 141, the reader of th
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
 
 from persona import __version__, audio
 from persona.audio import folders as walk
 from persona.audio.folders import readable
-from persona.cli import textgrid as textgrids
+from persona.cli import labels as writers
 from persona.cli.options import CLOSED, complain, discard
 from persona.cli.resuming import resuming
 from persona.errors import AudioError, PersonaError, first, known
 from persona.keeping import progress, store
-from persona.model.answers import Row, columns, csv_line, csv_row, json_text
+from persona.model.answers import BY, Row, columns, csv_line, csv_row, json_text
+from persona.model.answers import rows as rows_of
 from persona.model.prediction import Prediction, highest
 from persona.model.predictor import Predictor
 
@@ -36,8 +38,10 @@ def predict(
     form: str = "table",
     at_least: float = 0.0,
     resume: str | os.PathLike[str] | None = None,
-    textgrid: str | os.PathLike[str] | None = None,
+    by: str = "file",
+    people: int | None = None,
     jobs: int | None = None,
+    **labels: str | os.PathLike[str] | None,
 ) -> int:
     """Print what is predicted of files and of folders of files; returns the exit code.
 
@@ -49,14 +53,18 @@ def predict(
         failed or was changed since is answered again, and new rows are appended to it instead of
         printed. A second run on it waits until the first has ended; one with another model or
         other options is refused.
-    textgrid : folder for a TextGrid of each file's timeline.
-    jobs : as of `Predictor.predict_many`.
+    by : a row for each "file", "person" or "turn".
+    people, jobs : as of `Predictor.predict_many`.
+    labels : by the name of a form of `labels.WRITERS`, a folder for each file's labels.
 
     Sentences on bad files and on what was left out of folders go to standard error. Raises
     `PersonaError` where there is nothing to predict, no model, or an argument does not fit, or
     `resume` cannot be written.
     """
     known("form", form, FORMS)
+    known("kind of row", by, BY)
+    if resume and by != "file":
+        raise PersonaError("--resume goes with --by file, where a file's row is whole or missing.")
     if resume and form not in _LINES:
         raise PersonaError("--resume goes with --csv or --jsonl, whose rows can be appended.")
     if not files:
@@ -65,19 +73,25 @@ def predict(
     for sentence in found.left_out:
         _complain(sentence)
     predictor = Predictor.load(model, revision=revision)
-    header = columns(predictor.emotions)
-    grids = textgrids.paths(textgrid, found.files) if textgrid else {}
+    header = columns(predictor.emotions, by)
+    places = {
+        form: writers.paths(folder, found.files, writers.WRITERS[form][0])
+        for form, folder in labels.items()
+        if folder
+    }
 
     def rows(names: Sequence[str]) -> Iterator[Row]:
         called = ["standard input" if n in walk.STANDARD_INPUT else readable(n) for n in names]
         answers = predictor.predict_many(
-            _sources(names), names=called, jobs=jobs, at_least=at_least
+            _sources(names), names=called, jobs=jobs, at_least=at_least, people=people
         )
-        return _rows(names, found.bad, answers, grids)
+        return chain.from_iterable(
+            rows_of(row, by) for row in _rows(names, found.bad, answers, places)
+        )
 
     try:
         if resume:
-            begun = _begun(predictor, at_least, textgrid)
+            begun = _begun(predictor, at_least, people, labels)
             with resuming(Path(resume), form, header, found.files, begun) as going:
                 if going.changed:
                     _complain(
@@ -95,14 +109,19 @@ def predict(
 
 
 def _begun(
-    predictor: Predictor, at_least: float, textgrid: str | os.PathLike[str] | None
+    predictor: Predictor,
+    at_least: float,
+    people: int | None,
+    labels: Mapping[str, str | os.PathLike[str] | None],
 ) -> dict[str, Any]:
     """What decides the answers, by what people call it."""
+    folders = {form: labels.get(form) for form in writers.WRITERS}
     return {
         "model": store.fingerprint(predictor.card),
         "version of persona": __version__,
         "--at-least": at_least,
-        "--textgrid": textgrid and os.path.abspath(textgrid),
+        "--people": people,
+        **{f"--{form}": folder and os.path.abspath(folder) for form, folder in folders.items()},
     }
 
 
@@ -124,7 +143,7 @@ def _rows(
     names: Sequence[str],
     bad: dict[str, str],
     answers: Iterable[Prediction | AudioError],
-    grids: dict[str, Path],
+    places: dict[str, dict[str, Path]],
 ) -> Iterator[Row]:
     for name, sentence in bad.items():
         yield {"file": readable(name), "error": sentence}
@@ -134,8 +153,9 @@ def _rows(
                 yield {"file": readable(name), "error": str(predicted)}
                 continue
             try:
-                if name in grids:
-                    store.write_bytes(grids[name], textgrids.text(predicted).encode())
+                for form, files in places.items():
+                    text = writers.WRITERS[form][1](predicted, readable(files[name].stem))
+                    store.write_bytes(files[name], text.encode())
             finally:  # an answer stands, whatever else cannot be written
                 yield {"file": readable(name), **predicted.to_dict()}
 
@@ -178,18 +198,8 @@ def _table(rows: list[Row]) -> str:
     answered = [row for row in rows if "error" not in row]
     if not answered:
         return ""
-    lines = [("file", "seconds", "emotion", "gender", "age", "notes")]
-    lines += [
-        (
-            row["file"],
-            f"{row['seconds']:.1f}",
-            "" if row["trust"] is None else highest(row["emotion"]),
-            highest(row["gender"]) if row["gender"] else "",
-            "" if row["age"] is None else f"{row['age']:.0f} ({_interval(row)})",
-            "; ".join(row["notes"]),
-        )
-        for row in answered
-    ]
+    shown = {title: show for title, (key, show) in _SHOWN.items() if key in answered[0]}
+    lines = [tuple(shown), *(tuple(show(row) for show in shown.values()) for row in answered)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     padded = ("  ".join(map(str.ljust, line, widths)) for line in lines)
     return "".join(line.rstrip() + "\n" for line in padded)
@@ -198,6 +208,22 @@ def _table(rows: list[Row]) -> str:
 def _interval(row: Row) -> str:
     return f"{row['age_low']:.0f} to {row['age_high']:.0f}"
 
+
+# Title of a column of the table: the key of a row that has it, and what is shown.
+_SHOWN: dict[str, tuple[str, Callable[[Row], str]]] = {
+    "file": ("file", lambda row: row["file"]),
+    "person": ("person", lambda row: str(row["person"])),
+    "from": ("start", lambda row: f"{row['start']:.1f}"),
+    "to": ("end", lambda row: f"{row['end']:.1f}"),
+    "seconds": ("seconds", lambda row: f"{row['seconds']:.1f}"),
+    "emotion": ("emotion", lambda row: "" if row["trust"] is None else highest(row["emotion"])),
+    "gender": ("gender", lambda row: highest(row["gender"]) if row["gender"] else ""),
+    "age": (
+        "age",
+        lambda row: "" if row["age"] is None else f"{row['age']:.0f} ({_interval(row)})",
+    ),
+    "notes": ("notes", lambda row: "; ".join(row["notes"])),
+}
 
 _LINES: dict[str, Callable[[Row, Sequence[str]], str]] = {"csv": csv_row, "jsonl": _json_line}
 _WHOLE: dict[str, Callable[[list[Row]], str]] = {"json": json_text, "table": _table}

@@ -1,32 +1,16 @@
 """A prediction as a TextGrid, Praat's text format, which ELAN imports too."""
 
-import os
-from collections import Counter
-from collections.abc import Sequence
-from pathlib import Path
-
 from persona.labels import GENDERS
-from persona.model.prediction import Prediction
+from persona.model.prediction import Prediction, highest
 
 Interval = tuple[float, float, str]
 
 
-def paths(folder: str | os.PathLike[str], files: Sequence[str]) -> dict[str, Path]:
-    """Where the TextGrid of each file belongs: `talk.TextGrid` for talk.wav.
-
-    Where several have one name, the whole path goes into it.
-    """
-    stems = {file: "standard input" if file == "-" else Path(file).stem for file in files}
-    count = Counter(stem.casefold() for stem in stems.values())
-    for file, stem in stems.items():
-        if count[stem.casefold()] > 1:
-            stems[file] = os.path.normpath(file).replace(os.sep, "_")
-    return {file: Path(folder) / f"{stem}.TextGrid" for file, stem in stems.items()}
-
-
 def text(predicted: Prediction) -> str:
-    """Tiers emotion, gender, age and speech, empty where nobody speaks; that of an emotion which
-    is not named, or of what the model does not answer, is empty.
+    """Tiers emotion, gender, age and speech, and one of each person's turns, where several speak.
+
+    They are empty where nobody speaks; that of an emotion which is not named, or of what the model
+    does not answer, is empty.
     """
     line, spans = predicted.timeline, predicted.spans()
     tiers: dict[str, list[Interval]] = {"emotion": [], "gender": [], "age": []}
@@ -37,6 +21,12 @@ def text(predicted: Prediction) -> str:
     if line.age is not None:
         tiers["age"] = [(a, b, f"{line.age[i]:.0f}") for a, b, i in spans]
     tiers["speech"] = [(a, b, "speech") for a, b in predicted.speech.tolist()]
+    if len(predicted.people) > 1:
+        for number, person in enumerate(predicted.people, start=1):
+            tiers[f"person {number}"] = [
+                (turn.start, turn.end, "speech" if turn.trust is None else highest(turn.emotion))
+                for turn in person.turns
+            ]
     end = predicted.seconds
     lines = [
         'File type = "ooTextFile"',

@@ -12,15 +12,36 @@ from persona.labels import EMOTIONS, GENDERS
 _QUALITY = ("level", "clipped", "snr", "bandwidth")
 
 
-def columns(emotions: Sequence[str] = EMOTIONS) -> tuple[str, ...]:
+BY = ("file", "person", "turn")
+"""What a row may be of."""
+
+
+def columns(emotions: Sequence[str] = EMOTIONS, by: str = "file") -> tuple[str, ...]:
     """Columns of the CSV for a model of these emotions; numbers have 4 decimals."""
-    return (
-        "file", "seconds", "speech_seconds", *emotions, *GENDERS, "age", "age_low", "age_high",
-        *_QUALITY, "trust", "notes", "error",
-    )  # fmt: skip
+    if by == "turn":
+        return ("file", "person", "start", "end", "seconds", *emotions, "trust", "error")
+    said = (*emotions, *GENDERS, "age", "age_low", "age_high")
+    if by == "person":
+        return ("file", "person", "seconds", "share", *said, "trust", "notes", "error")
+    return ("file", "seconds", "speech_seconds", *said, *_QUALITY, "trust", "notes", "error")
 
 
 Row = dict[str, Any]
+
+
+def rows(row: Row, by: str) -> list[Row]:
+    """The row of a file, or one of each of its people, or of each turn in order of time.
+
+    People count from 1, who speaks most first.
+    """
+    if by == "file" or "error" in row:
+        return [row]
+    file = {"file": row["file"]}
+    people = list(enumerate(row["people"], start=1))
+    if by == "person":
+        return [{**file, "person": n, **person, "notes": row["notes"]} for n, person in people]
+    turns = [{**file, "person": n, **turn} for n, person in people for turn in person["turns"]]
+    return sorted(turns, key=lambda turn: float(turn["start"]))
 
 
 def json_text(rows: Sequence[Row]) -> str:

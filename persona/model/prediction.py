@@ -12,6 +12,9 @@ from persona.labels import EMOTIONS, GENDERS
 POINTS = 400
 """Of a waveform that is drawn."""
 
+SCHEMA = 2
+"""Of `Prediction.to_dict`: raised when a key goes or changes its meaning. 1 knew no people."""
+
 
 class _Compared:
     """Equal where all fields are, arrays value by value."""
@@ -38,6 +41,7 @@ class Timeline(_Compared):
     gender : probabilities, shape (n, 2), in the order of `labels.GENDERS`.
     age : years, shape (n,).
     emotions : names of the C classes.
+    person : whose it is, as a number from 0 in `Prediction.people`, shape (n,); None, one's alone.
 
     What the model was not trained to answer is None.
     """
@@ -49,11 +53,50 @@ class Timeline(_Compared):
     gender: np.ndarray | None
     age: np.ndarray | None
     emotions: tuple[str, ...] = EMOTIONS
+    person: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one person says until another speaks, or nobody does for a while.
+
+    start, end : seconds of the recording. seconds : of speech in it.
+    emotion, trust : as of `Prediction`, of this turn.
+    """
+
+    start: float
+    end: float
+    seconds: float
+    emotion: dict[str, float] | None
+    trust: float | None
+
+
+@dataclass(frozen=True)
+class Person:
+    """One of those who speak in a recording.
+
+    emotion, gender, age, age_low, age_high, trust : as of `Prediction`, over all of their turns.
+    seconds : that they speak. share : of all speech, 0 to 1.
+    turns : in order of time.
+    """
+
+    emotion: dict[str, float] | None
+    gender: dict[str, float] | None
+    age: float | None
+    age_low: float | None
+    age_high: float | None
+    trust: float | None
+    seconds: float
+    share: float
+    turns: tuple[Turn, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction(_Compared):
     """What was predicted of one recording; None, what the model was not trained to answer.
+
+    Where several people speak, `emotion`, `gender`, `age`, its limits and `trust` are those of who
+    speaks most, `people[0]`.
 
     emotion, gender : probability of each class; they sum to 1. `emotion` is None where none of
         its probabilities is as high as the caller asked.
@@ -72,6 +115,7 @@ class Prediction(_Compared):
         recordings it was measured to tell right answers from wrong ones; how many are right it does
         not say there.
     envelope : shape (m, 2), lowest and highest sample of every 10 ms.
+    people : everyone who speaks, who speaks most first.
     """
 
     emotion: dict[str, float] | None
@@ -87,6 +131,7 @@ class Prediction(_Compared):
     quality: Quality
     trust: float | None
     envelope: np.ndarray
+    people: tuple[Person, ...]
 
     def spans(self) -> list[tuple[float, float, int]]:
         """Start and end, in seconds, of all speech, cut where a window ends; and which window
@@ -109,7 +154,9 @@ class Prediction(_Compared):
         return np.stack([low[:, 0], high[:, 1]], axis=1)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, strings, lists and dicts, for JSON; all but the envelope."""
+        """Plain numbers, strings, lists and dicts, for JSON; all but the envelope. People count
+        from 1.
+        """
         line = self.timeline
         windows = [
             {
@@ -119,15 +166,18 @@ class Prediction(_Compared):
                 "emotion": None if line.emotion is None else named(line.emotions, line.emotion[i]),
                 "gender": None if line.gender is None else named(GENDERS, line.gender[i]),
                 "age": None if line.age is None else float(line.age[i]),
+                "person": 1 if line.person is None else 1 + int(line.person[i]),
             }
             for i in range(len(line.starts))
         ]
         shown = {
+            "schema": SCHEMA,
             **vars(self),
             "notes": list(self.notes),
             "quality": asdict(self.quality),
             "speech": self.speech.tolist(),
             "timeline": windows,
+            "people": [asdict(person) for person in self.people],
         }
         del shown["envelope"]
         return shown

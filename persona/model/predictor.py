@@ -4,29 +4,32 @@ import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
+from contextlib import nullcontext
+from functools import partial
 from itertools import repeat
-from threading import Event
-from typing import Any
+from threading import Event, Lock
+from typing import Any, cast
 
 import numpy as np
 
-from persona import audio, calibration, representations
-from persona.audio import speech
-from persona.audio.quality import unlike
+from persona import audio, representations
+from persona.audio import RATE, speech
 from persona.errors import AudioError, ModelError, PersonaError
 from persona.keeping import parallel
-from persona.labels import EMOTIONS, GENDERS, TASKS
+from persona.labels import EMOTIONS
 from persona.model import card as cards
 from persona.model import saved as models
-from persona.model.heads import Answers, Heads
-from persona.model.prediction import Prediction, Timeline, named
+from persona.model.heads import Heads
+from persona.model.prediction import Prediction
 from persona.model.saved import Model
+from persona.model.summary import Listened, Summary
+from persona.model.summary import age_limits as age_limits
+from persona.people import channels
+from persona.people.diarisation import Diarisation, Heard, parts
+from persona.representations.campplus import CAMPPlus
 
 BLOCK = 10.0
 """Seconds of audio that are read at once."""
-
-Span = tuple[float, float, float]
-"""Start, end and weight of a window, see `speech.Window`."""
 
 _WORKERS = 2
 
@@ -83,6 +86,11 @@ class Predictor:
                 f"The model's representations give {size} numbers, its heads take "
                 f"{self.heads.dimension}: get the model again."
             )
+        ears = (cast(CAMPPlus, r) for r in self._representations if isinstance(r, CAMPPlus))
+        self._ear = next(ears, CAMPPlus())
+        safe = all(r.thread_safe for r in self._representations)
+        self._threads = _WORKERS if safe else 1
+        self._in_turn = nullcontext() if safe else Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled and copied as the bytes of its model, of which the sessions are made again."""
@@ -117,6 +125,7 @@ class Predictor:
         at_least: float = 0.0,
         max_bytes: float | None = None,
         max_seconds: float = math.inf,
+        people: int | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> Prediction:
         """Predict one recording, of any length, in memory that does not grow with its audio.
@@ -130,37 +139,59 @@ class Predictor:
             `Prediction.trust`.
         max_bytes : largest file read, by default PERSONA_MAX_MB of the environment or 200 MB.
         max_seconds : longest audio answered, by default any length.
+        people : how many speak, by default as many as are found; 1 tells nobody apart.
         progress : called now and then with the share of the audio that was answered, 0 to 1.
 
         Raises
         ------
         AudioError : the audio cannot be used, or nobody speaks in it; the message says why.
-        PersonaError : `at_least` is no probability, or a limit is no number.
+        PersonaError : `at_least` is no probability, `people` no number of people, or a limit no
+            number.
         """
         for limit in (at_least, max_seconds, 0 if max_bytes is None else max_bytes):
             if not isinstance(limit, int | float):
                 raise PersonaError(f"{limit!r} is no number: leave the argument out, or give one.")
         if not 0 <= at_least <= 1:
             raise PersonaError(f"{at_least} is no probability: give one from 0 to 1.")
+        if people is not None and not (isinstance(people, int) and people >= 1):
+            raise PersonaError(f"{people!r} is no number of people: give 1 or more, or none.")
         source = source if rate is None else (source, rate)
-        found, windows, answers = speech.Listener(), [], []
-        different = calibration.Different()
-        with audio.Reader(
-            source, name=name, max_bytes=max_bytes, max_seconds=max_seconds
-        ) as reader:
-            for span, answered, embedding in self._answer_all(found.windows(reader.blocks(BLOCK))):
-                windows.append(span)
-                answers.append(answered)
-                different.hear(embedding)
-                if progress and reader.seconds:
-                    progress(min(1.0, span[1] / reader.seconds))
-            notes, envelope = (*reader.notes, *found.notes), reader.envelope
-        if not windows:
+        opened = partial(
+            audio.Reader, source, name=name, max_bytes=max_bytes, max_seconds=max_seconds
+        )
+        with opened() as reader:
+            chosen = channels.heard(reader, people)
+        heard = []
+        for done, channel in enumerate(chosen):
+
+            def follow(share: float, done: int = done) -> None:
+                if progress:
+                    progress((done + share) / len(chosen))
+
+            with opened(channel=channel) as reader:
+                heard.append(self._listen(reader, people if len(chosen) == 1 else 1, follow))
+        summary = Summary(self.card, tuple(self._tasks), self.emotions, at_least)
+        return summary.prediction(Listened.together(heard))
+
+    def _listen(
+        self, reader: audio.Reader, people: int | None, progress: Callable[[float], None]
+    ) -> Listened:
+        """All that is heard in a recording, or in one channel of it."""
+        found = speech.Listener()
+        told_apart = Diarisation(self._hear, people)
+        windows = found.windows(reader.blocks(BLOCK))
+        for heard in parallel.in_order(self._hear, windows, self._threads):
+            told_apart.hear(heard)
+            if reader.seconds:
+                progress(min(1.0, heard.window.end / reader.seconds))
+        if found.quality is None:
             raise speech.no_speech(found.length, reader.name)
-        joined = Answers(*(np.concatenate(part) for part in zip(*answers, strict=True)))
-        if progress:
-            progress(1.0)
-        return self._summary(found, windows, joined, len(different), notes, envelope, at_least)
+        progress(1.0)
+        notes = (*reader.notes, *found.notes)
+        return Listened(
+            found.length, found.segments, found.quality, notes, reader.envelope,
+            told_apart.speakers(),
+        )  # fmt: skip
 
     def predict_many(
         self,
@@ -171,6 +202,7 @@ class Predictor:
         at_least: float = 0.0,
         max_bytes: float | None = None,
         max_seconds: float = math.inf,
+        people: int | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> Iterator[Prediction | AudioError]:
         """Predict recordings, several at once; yield an answer to each, in their order.
@@ -184,12 +216,12 @@ class Predictor:
         names : what messages call them, in the same order.
         jobs : recordings at once, by default one per core; one where a representation of the
             model cannot be used by several threads.
-        at_least, max_bytes, max_seconds : as of `predict`.
+        at_least, max_bytes, max_seconds, people : as of `predict`.
         progress : called after each recording with how many were answered.
 
         Raises
         ------
-        PersonaError : `at_least` is no probability.
+        PersonaError : `at_least` is no probability, or `people` no number of people.
 
         Example
         -------
@@ -208,97 +240,34 @@ class Predictor:
             try:
                 return self.predict(
                     source, name=name, at_least=at_least, max_bytes=max_bytes,
-                    max_seconds=max_seconds, progress=go_on,
+                    max_seconds=max_seconds, people=people, progress=go_on,
                 )  # fmt: skip
             except AudioError as error:
                 return error
 
         tasks = zip(sources, repeat(None) if names is None else names, strict=False)
-        jobs = (jobs or os.cpu_count() or 1) if self._thread_safe() else 1
+        jobs = (jobs or os.cpu_count() or 1) if self._threads > 1 else 1
         answers = parallel.in_order(answer, tasks, jobs, stopped)
         for count, answered in enumerate(answers, start=1):
             if progress:
                 progress(count)
             yield answered
 
-    def _sharpness(self, task: str) -> float:
-        """How much surer more speech makes; 0 of a model that was not asked."""
-        return float(self.card["calibration"].get(task, {}).get("sharpness", 0.0))
-
-    def _thread_safe(self) -> bool:
-        return all(r.thread_safe for r in self._representations)
-
-    def _answer_all(
-        self, windows: Iterator[speech.Window]
-    ) -> Iterator[tuple[Span, Answers, np.ndarray]]:
-        """Windows, their answers and their embeddings, in order; a few are in memory at a time."""
-
-        def answer(window: speech.Window) -> tuple[Span, Answers, np.ndarray]:
-            return (window.start, window.end, window.weight), *self._answer(window.samples)
-
-        return parallel.in_order(answer, windows, _WORKERS if self._thread_safe() else 1)
-
-    def _answer(self, waveform: np.ndarray) -> tuple[Answers, np.ndarray]:
-        vectors = np.hstack([r.embed([waveform]) for r in self._representations])
-        vectors = np.ascontiguousarray(vectors, np.float32)
-        return self.heads.run(vectors), vectors[0]
-
-    def _summary(
-        self,
-        found: speech.Listener,
-        windows: list[Span],
-        answers: Answers,
-        different: int,
-        notes: tuple[str, ...],
-        envelope: np.ndarray,
-        at_least: float,
-    ) -> Prediction:
-        starts, ends, weights = np.array(windows).T
-        age = np.average(answers.age, weights=weights)
-        emotion, gender = (
-            calibration.pooled(part, weights, different ** self._sharpness(task))
-            for task, part in zip(TASKS, answers[:2], strict=False)
-        )
-        assert found.quality is not None
-        quality = found.quality
-        notes = (*notes, *unlike(quality))
-        told = [task in self._tasks for task in TASKS]
-        trust = float(emotion.max()) if told[0] else None
-        if unsure := trust is not None and trust < at_least:
-            notes = (*notes, f"no emotion has a probability of {100 * at_least:g} % or more")
-        low = high = None
-        if told[2]:
-            low, high = age_limits(self.card["age_interval"], float(age), quality.seconds)
-        emotions, genders, ages = (
-            part if task in self._tasks else None
-            for task, part in zip(TASKS, answers[:3], strict=True)
-        )
-        return Prediction(
-            emotion=named(self.emotions, emotion) if told[0] and not unsure else None,
-            gender=named(GENDERS, gender) if told[1] else None,
-            age=float(age) if told[2] else None,
-            age_low=low,
-            age_high=high,
-            seconds=found.length,
-            speech_seconds=quality.seconds,
-            speech=found.segments,
-            notes=notes,
-            timeline=Timeline(starts, ends, weights, emotions, genders, ages, self.emotions),
-            quality=quality,
-            trust=trust,
-            envelope=envelope,
-        )
-
-
-def age_limits(interval: dict[str, Any], age: float, seconds: float) -> tuple[float, float]:
-    """Limits of the interval of a predicted age, in years; `interval` as a card holds it.
-
-    Below `speech.LITTLE` seconds of speech it is wider by the square root of what is missing, as
-    the mean of fewer frames is less certain.
-    """
-    wider = math.sqrt(max(1.0, speech.LITTLE / seconds))
-    low, high = calibration.AgeInterval.of(interval).limits(age, wider)
-    return max(0.0, float(low)), float(high)
+    def _hear(self, window: speech.Window) -> Heard:
+        """Answers to a window, its embedding, and the voices of its parts."""
+        with self._in_turn:
+            if self._ear not in self._representations:
+                _, frames = self._ear.heard(window.samples)
+            vectors = []
+            for representation in self._representations:
+                if representation is self._ear:
+                    vector, frames = self._ear.heard(window.samples)
+                else:
+                    vector = representation.embed([window.samples])[0]
+                vectors.append(vector)
+        embedding = np.ascontiguousarray(np.concatenate(vectors), np.float32)
+        answers = self.heads.run(embedding[None])
+        return Heard(window, embedding, answers, self._ear.voices(frames, parts(window) / RATE))
 
 
 def joined(made_by: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -28,6 +28,9 @@ _DIMENSIONS = {
 }
 
 
+FRAMES = 50
+"""Of the network's last layer, per second."""
+
 LEVEL = 0.1
 """Root mean square (-20 dB of full scale) to which every clip is brought."""
 
@@ -76,12 +79,37 @@ class CAMPPlus:
 
     def embed(self, waveforms: Sequence[np.ndarray]) -> np.ndarray:
         """Mono float32 waveforms of shape (n,) at 16 kHz to float32 (clips, dimension)."""
-        session = _session(_folder(), self.threads)
         embedded = np.empty((len(waveforms), self.dimension), dtype=np.float32)
         for row, waveform in zip(embedded, waveforms, strict=True):
-            found = session.run(self._outputs, {"waveform": _levelled(waveform)})
-            row[:] = np.concatenate(found, axis=1)[0]
+            row[:] = np.concatenate(self._run(self._outputs, waveform), axis=1)[0]
         return embedded
+
+    def heard(self, waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As `embed` of one waveform, shape (dimension,), and the frames behind its "embedding",
+        shape (512, t), `FRAMES` per second: what `voices` takes. The network runs once.
+        """
+        *found, frames = self._run([*self._outputs, "frames"], waveform)
+        return np.concatenate(found, axis=1)[0].astype(np.float32), frames[0]
+
+    def voices(self, frames: np.ndarray, edges: np.ndarray) -> np.ndarray:
+        """Embeddings, of length 1, of parts of a waveform, float32 of shape (k, 192).
+
+        frames : as of `heard`. edges : seconds, shape (k, 2), first and end of each part.
+        """
+        count = frames.shape[1]
+        ends = np.clip(np.round(edges * FRAMES).astype(int), [0, min(2, count)], count)
+        starts = np.minimum(ends[:, 0], np.maximum(ends[:, 1] - 2, 0))
+        parts = [frames[:, first:last] for first, last in zip(starts, ends[:, 1], strict=True)]
+        statistics = [
+            np.concatenate([part.mean(axis=1), part.std(axis=1, ddof=part.shape[1] > 1), [1]])
+            for part in parts
+        ]
+        found = np.array(statistics, np.float32) @ _projection(_folder()).T
+        return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
+
+    def _run(self, outputs: list[str], waveform: np.ndarray) -> list[np.ndarray]:
+        session = _session(_folder(), self.threads)
+        return session.run(outputs, {"waveform": _levelled(waveform)})
 
     def provenance(self) -> dict[str, Any]:
         made = _made(_folder())
@@ -121,6 +149,13 @@ def _made(folder: Path) -> dict[str, Any]:
         return store.read_json(folder / "provenance.json")
     except StoreError as error:
         raise _damaged(folder) from error
+
+
+@cache
+def _projection(folder: Path) -> np.ndarray:
+    """From mean and deviation of frames, and a 1, to their embedding, shape (192, 1025)."""
+    silence = {"waveform": np.zeros(RATE, np.float32)}
+    return _session(folder, 1).run(["projection"], silence)[0]
 
 
 @cache

@@ -1,0 +1,1 @@
+"""Who speaks when: turns and the people who speak in them."""

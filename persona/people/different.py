@@ -1,0 +1,34 @@
+"""How much different speech was heard."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+ALIKE = 0.85
+"""Cosine of two windows' embeddings from which they are the same speech, said or played again."""
+
+MANY = 32
+"""Different windows after which no more are counted, so that memory does not grow."""
+
+
+class Different:
+    """How many different windows were heard: those unlike all that came before, at most `MANY`."""
+
+    def __init__(self, embeddings: Iterable[np.ndarray] = ()) -> None:
+        self._kept: list[np.ndarray] = []
+        for embedding in embeddings:
+            self.hear(embedding)
+
+    def hear(self, embedding: np.ndarray) -> None:
+        """embedding : shape (dimension,)."""
+        unit = embedding / max(float(np.linalg.norm(embedding)), 1e-12)
+        if len(self._kept) < MANY and all(unit @ other < ALIKE for other in self._kept):
+            self._kept.append(unit)
+
+    def join(self, other: "Different") -> None:
+        """Hear what another heard, too."""
+        for embedding in other._kept:
+            self.hear(embedding)
+
+    def __len__(self) -> int:
+        return len(self._kept)
