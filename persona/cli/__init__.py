@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from persona import __version__
+from persona.cli import voices
 from persona.cli.corpus import corpus
 from persona.cli.models import audit, evaluate, train
 from persona.cli.options import (
@@ -93,6 +94,7 @@ def app(quiet: bool) -> None:
 
 
 app.add_command(corpus)
+app.add_command(voices.voice)
 for command in (train, evaluate, audit):
     app.add_command(command)
 
@@ -185,6 +187,7 @@ def weights(representation: str, revision: str | None) -> None:
 @click.option("--resume", type=PATH, metavar="FILE", help="Append to it what it does not hold yet.")
 @click.option("--by", type=click.Choice(BY), default="file", help="What a row is of.")
 @click.option("--people", type=click.IntRange(1), help="How many (default: as many as are found).")
+@click.option("--voice", metavar="NAME", help="Who speaks, alone: see `persona voice`.")
 @click.option("--textgrid", type=PATH, metavar="DIR", help="Write timelines for Praat and ELAN.")
 @click.option("--rttm", type=PATH, metavar="DIR", help="Write who speaks when, as NIST does.")
 @click.option("--srt", type=PATH, metavar="DIR", help="Write turns as subtitles.")
@@ -199,6 +202,7 @@ def predict(
     resume: Path | None,
     by: str,
     people: int | None,
+    voice: str | None,
     jobs: int | None,
     **asked: Any,
 ) -> int:
@@ -211,7 +215,7 @@ def predict(
     form = forms[0] if forms else "table"
     return printing.predict(
         files, model=model, revision=revision, form=form, at_least=at_least, resume=resume, by=by,
-        people=people, jobs=jobs, **asked,
+        people=people, voice=voice, jobs=jobs, **asked,
     )  # fmt: skip
 
 

@@ -24,6 +24,8 @@ from persona.model.answers import BY, Row, columns, csv_line, csv_row, json_text
 from persona.model.answers import rows as rows_of
 from persona.model.prediction import Prediction, highest
 from persona.model.predictor import Predictor
+from persona.people import kept
+from persona.people.voice import Voice
 
 STOPPED = 130
 
@@ -40,6 +42,7 @@ def predict(
     resume: str | os.PathLike[str] | None = None,
     by: str = "file",
     people: int | None = None,
+    voice: str | None = None,
     jobs: int | None = None,
     **labels: str | os.PathLike[str] | None,
 ) -> int:
@@ -55,6 +58,7 @@ def predict(
         other options is refused.
     by : a row for each "file", "person" or "turn".
     people, jobs : as of `Predictor.predict_many`.
+    voice : the name of one that is kept, or a file that was exported, of who speaks in all files.
     labels : by the name of a form of `labels.WRITERS`, a folder for each file's labels.
 
     Sentences on bad files and on what was left out of folders go to standard error. Raises
@@ -73,6 +77,7 @@ def predict(
     for sentence in found.left_out:
         _complain(sentence)
     predictor = Predictor.load(model, revision=revision)
+    heard = kept.load(voice) if voice else None
     header = columns(predictor.emotions, by)
     places = {
         form: writers.paths(folder, found.files, writers.WRITERS[form][0])
@@ -83,7 +88,7 @@ def predict(
     def rows(names: Sequence[str]) -> Iterator[Row]:
         called = ["standard input" if n in walk.STANDARD_INPUT else readable(n) for n in names]
         answers = predictor.predict_many(
-            _sources(names), names=called, jobs=jobs, at_least=at_least, people=people
+            _sources(names), names=called, jobs=jobs, at_least=at_least, people=people, voice=heard
         )
         return chain.from_iterable(
             rows_of(row, by) for row in _rows(names, found.bad, answers, places)
@@ -91,7 +96,7 @@ def predict(
 
     try:
         if resume:
-            begun = _begun(predictor, at_least, people, labels)
+            begun = _begun(predictor, at_least, people, heard, labels)
             with resuming(Path(resume), form, header, found.files, begun) as going:
                 if going.changed:
                     _complain(
@@ -112,6 +117,7 @@ def _begun(
     predictor: Predictor,
     at_least: float,
     people: int | None,
+    voice: Voice | None,
     labels: Mapping[str, str | os.PathLike[str] | None],
 ) -> dict[str, Any]:
     """What decides the answers, by what people call it."""
@@ -121,6 +127,7 @@ def _begun(
         "version of persona": __version__,
         "--at-least": at_least,
         "--people": people,
+        "--voice": voice and store.fingerprint(voice.offset.tolist()),
         **{f"--{form}": folder and os.path.abspath(folder) for form, folder in folders.items()},
     }
 

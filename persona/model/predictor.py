@@ -15,7 +15,7 @@ import numpy as np
 from persona import audio, representations
 from persona.audio import RATE, speech
 from persona.errors import AudioError, ModelError, PersonaError
-from persona.keeping import parallel
+from persona.keeping import parallel, store
 from persona.labels import EMOTIONS
 from persona.model import card as cards
 from persona.model import saved as models
@@ -26,6 +26,7 @@ from persona.model.summary import Listened, Summary
 from persona.model.summary import age_limits as age_limits
 from persona.people import channels
 from persona.people.diarisation import Diarisation, Heard, parts
+from persona.people.voice import Voice
 from persona.representations.campplus import CAMPPlus
 
 BLOCK = 10.0
@@ -126,6 +127,7 @@ class Predictor:
         max_bytes: float | None = None,
         max_seconds: float = math.inf,
         people: int | None = None,
+        voice: Voice | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> Prediction:
         """Predict one recording, of any length, in memory that does not grow with its audio.
@@ -140,13 +142,15 @@ class Predictor:
         max_bytes : largest file read, by default PERSONA_MAX_MB of the environment or 200 MB.
         max_seconds : longest audio answered, by default any length.
         people : how many speak, by default as many as are found; 1 tells nobody apart.
+        voice : the usual voice of the one person who speaks, see `enrolment.learn`: emotion is
+            read against it.
         progress : called now and then with the share of the audio that was answered, 0 to 1.
 
         Raises
         ------
         AudioError : the audio cannot be used, or nobody speaks in it; the message says why.
-        PersonaError : `at_least` is no probability, `people` no number of people, or a limit no
-            number.
+        PersonaError : `at_least` is no probability, `people` no number of people, a limit no
+            number, or `voice` was learnt by another model.
         """
         for limit in (at_least, max_seconds, 0 if max_bytes is None else max_bytes):
             if not isinstance(limit, int | float):
@@ -155,6 +159,8 @@ class Predictor:
             raise PersonaError(f"{at_least} is no probability: give one from 0 to 1.")
         if people is not None and not (isinstance(people, int) and people >= 1):
             raise PersonaError(f"{people!r} is no number of people: give 1 or more, or none.")
+        if voice:
+            people = self._alone(voice, people)
         source = source if rate is None else (source, rate)
         opened = partial(
             audio.Reader, source, name=name, max_bytes=max_bytes, max_seconds=max_seconds
@@ -169,18 +175,23 @@ class Predictor:
                     progress((done + share) / len(chosen))
 
             with opened(channel=channel) as reader:
-                heard.append(self._listen(reader, people if len(chosen) == 1 else 1, follow))
+                alone = people if len(chosen) == 1 else 1
+                heard.append(self._listen(reader, alone, voice, follow))
         summary = Summary(self.card, tuple(self._tasks), self.emotions, at_least)
         return summary.prediction(Listened.together(heard))
 
     def _listen(
-        self, reader: audio.Reader, people: int | None, progress: Callable[[float], None]
+        self,
+        reader: audio.Reader,
+        people: int | None,
+        voice: Voice | None,
+        progress: Callable[[float], None],
     ) -> Listened:
         """All that is heard in a recording, or in one channel of it."""
-        found = speech.Listener()
-        told_apart = Diarisation(self._hear, people)
+        found, hear = speech.Listener(), partial(self._hear, voice=voice)
+        told_apart = Diarisation(hear, people)
         windows = found.windows(reader.blocks(BLOCK))
-        for heard in parallel.in_order(self._hear, windows, self._threads):
+        for heard in parallel.in_order(hear, windows, self._threads):
             told_apart.hear(heard)
             if reader.seconds:
                 progress(min(1.0, heard.window.end / reader.seconds))
@@ -203,6 +214,7 @@ class Predictor:
         max_bytes: float | None = None,
         max_seconds: float = math.inf,
         people: int | None = None,
+        voice: Voice | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> Iterator[Prediction | AudioError]:
         """Predict recordings, several at once; yield an answer to each, in their order.
@@ -216,7 +228,7 @@ class Predictor:
         names : what messages call them, in the same order.
         jobs : recordings at once, by default one per core; one where a representation of the
             model cannot be used by several threads.
-        at_least, max_bytes, max_seconds, people : as of `predict`.
+        at_least, max_bytes, max_seconds, people, voice : as of `predict`.
         progress : called after each recording with how many were answered.
 
         Raises
@@ -240,7 +252,7 @@ class Predictor:
             try:
                 return self.predict(
                     source, name=name, at_least=at_least, max_bytes=max_bytes,
-                    max_seconds=max_seconds, people=people, progress=go_on,
+                    max_seconds=max_seconds, people=people, voice=voice, progress=go_on,
                 )  # fmt: skip
             except AudioError as error:
                 return error
@@ -253,7 +265,34 @@ class Predictor:
                 progress(count)
             yield answered
 
-    def _hear(self, window: speech.Window) -> Heard:
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of what makes embeddings and what reads them: a `Voice` is tied to it."""
+        return store.fingerprint(
+            {"ears": self.card["representations"], "heads": self.card["sha256"][cards.HEADS]}
+        )
+
+    def phrases(self, source: audio.Source) -> Iterator[np.ndarray]:
+        """The embedding of each window of speech, shape (d,), in order; raises as `predict`."""
+        found = speech.Listener()
+        with audio.Reader(source) as reader:
+            windows = found.windows(reader.blocks(BLOCK))
+            for heard in parallel.in_order(self._hear, windows, self._threads):
+                yield heard.embedding
+        if found.quality is None:
+            raise speech.no_speech(found.length, reader.name)
+
+    def _alone(self, voice: Voice, people: int | None) -> int:
+        if voice.made_for != self.fingerprint:
+            raise PersonaError("The voice was learnt by another model: learn it again.")
+        if people not in (None, 1):
+            raise PersonaError(
+                "A voice is of the one person who speaks: cut the recording by who speaks, or "
+                "leave the number of people or the voice out."
+            )
+        return 1
+
+    def _hear(self, window: speech.Window, voice: Voice | None = None) -> Heard:
         """Answers to a window, its embedding, and the voices of its parts."""
         with self._in_turn:
             if self._ear not in self._representations:
@@ -267,6 +306,9 @@ class Predictor:
                 vectors.append(vector)
         embedding = np.ascontiguousarray(np.concatenate(vectors), np.float32)
         answers = self.heads.run(embedding[None])
+        if voice:
+            against = self.heads.run(embedding[None] - voice.offset)
+            answers = answers._replace(emotion=against.emotion)
         return Heard(window, embedding, answers, self._ear.voices(frames, parts(window) / RATE))
 
 

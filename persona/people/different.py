@@ -12,18 +12,21 @@ MANY = 32
 
 
 class Different:
-    """How many different windows were heard: those unlike all that came before, at most `MANY`."""
+    """How many different windows were heard: those unlike all that came before, at most `most`."""
 
-    def __init__(self, embeddings: Iterable[np.ndarray] = ()) -> None:
+    def __init__(self, embeddings: Iterable[np.ndarray] = (), most: int = MANY) -> None:
         self._kept: list[np.ndarray] = []
+        self._most = most
         for embedding in embeddings:
             self.hear(embedding)
 
-    def hear(self, embedding: np.ndarray) -> None:
-        """embedding : shape (dimension,)."""
+    def hear(self, embedding: np.ndarray) -> bool:
+        """Whether it is another than those before, and counts; embedding : shape (dimension,)."""
         unit = embedding / max(float(np.linalg.norm(embedding)), 1e-12)
-        if len(self._kept) < MANY and all(unit @ other < ALIKE for other in self._kept):
-            self._kept.append(unit)
+        if len(self._kept) == self._most or any(unit @ other >= ALIKE for other in self._kept):
+            return False
+        self._kept.append(unit)
+        return True
 
     def join(self, other: "Different") -> None:
         """Hear what another heard, too."""
