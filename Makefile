@@ -7,7 +7,7 @@ NOTEBOOKS := $(notdir $(wildcard notebooks/*.ipynb))
 TWO := --numprocesses 2 --dist loadfile
 RUNTIME := build/web/node_modules/onnxruntime-web/dist
 EXECUTED := $(NOTEBOOKS:%=build/notebooks/%)
-CHAPTERS := $(filter-out 00_% 01_% 02_% 03_% 15_% 19_%,$(NOTEBOOKS))
+CHAPTERS := $(filter-out 00_% 01_% 02_% 03_% 15_% 19_% 20_%,$(NOTEBOOKS))
 CODE := $(wildcard persona/*.py persona/*/*.py persona/*/*/*.py) $(INSTALLED)
 DATA := $(wildcard data/*/*.csv data/*/*.json data/*/*.parquet data/*/*/*.parquet data/models/*/*)
 

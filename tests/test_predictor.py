@@ -24,7 +24,8 @@ from persona.audio.degradations import amplified, telephone
 from persona.errors import AudioError, ModelError, PersonaError
 from persona.labels import EMOTIONS
 from persona.model.prediction import Prediction
-from persona.model.predictor import Predictor, age_limits
+from persona.model.predictor import Predictor
+from persona.model.summary import age_limits
 
 ROOT = Path(__file__).resolve().parent.parent
 RATE = audio.RATE

@@ -23,7 +23,6 @@ from persona.model.heads import Heads
 from persona.model.prediction import Prediction
 from persona.model.saved import Model
 from persona.model.summary import Listened, Summary
-from persona.model.summary import age_limits as age_limits
 from persona.people import channels
 from persona.people.diarisation import Diarisation, Heard, parts
 from persona.people.voice import Voice
