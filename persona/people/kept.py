@@ -38,7 +38,13 @@ def keep(name: str, voice: Voice) -> Path:
     """
     file = _file(name)
     content = io.BytesIO()
-    np.savez(content, **{field: np.array(value) for field, value in vars(voice).items()})
+    np.savez(
+        content,
+        offset=voice.offset,
+        phrases=np.array(voice.phrases),
+        plain=np.array(voice.plain),
+        made_for=np.array(voice.made_for),
+    )
     aside = file.with_name(f".{secrets.token_hex(4)}")
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -52,10 +52,10 @@ def learn(
     away = embeddings.mean(axis=0) - everybody
     if plain is not None:
         share = len(embeddings) / (len(embeddings) + SHRINK_PLAIN)
-        return np.float32(share * (away - differs[plain]))
+        return (share * (away - differs[plain])).astype(np.float32)
     share = len(embeddings) / (len(embeddings) + SHRINK)
     offset = np.zeros_like(everybody)
     for _ in range(STEPS):
         mix = emotions(embeddings - offset).mean(axis=0)
         offset += DAMPING * (share * (away - mix @ differs) - offset)
-    return np.float32(offset)
+    return offset.astype(np.float32)
