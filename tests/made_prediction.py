@@ -33,7 +33,9 @@ def person(fields: dict, spans=(), share: float = 1.0) -> Person:
     """Who says all of it, or `share`, in turns of these starts and ends."""
     emotion, trust = fields["emotion"], fields["trust"]
     spans = spans or [(float(fields["speech"][0, 0]), float(fields["speech"][-1, 1]))]
-    turns = tuple(Turn(start, end, end - start, emotion, trust) for start, end in spans)
+    turns = tuple(
+        Turn(start, end, end - start, ((start, end),), emotion, trust) for start, end in spans
+    )
     said = {name: fields[name] for name in ("emotion", "gender", "age", "age_low", "age_high")}
     seconds = fields["speech_seconds"]
     return Person(**said, trust=trust, seconds=share * seconds, share=share, turns=turns)

@@ -37,12 +37,6 @@ def test_rttm_has_a_line_for_each_piece_of_speech(two):
     assert told == [(0, 2.5, "person_1"), (3, 4, "person_2"), (7.5, 2.5, "person_1")]
 
 
-def test_rttm_joins_what_one_person_says_without_a_break(two):
-    line = replace(two.timeline, person=np.zeros(3, int))
-    whole = replace(two, timeline=line, speech=np.array([[0.0, 10.0]]))
-    assert len(labels.rttm(whole, "talk").splitlines()) == 1
-
-
 def test_srt_has_a_numbered_subtitle_for_each_turn(two):
     found = re.findall(r"(\d+)\n(\S+) --> (\S+)\n(.+)\n\n", labels.srt(two, ""))
     assert found == [

@@ -2,8 +2,8 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from itertools import chain, pairwise
+from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 
 from persona.cli import textgrid
@@ -30,7 +30,8 @@ def rttm(predicted: Prediction, file: str) -> str:
     name = "_".join(file.split()) or "recording"
     return "".join(
         f"SPEAKER {name} 1 {start:.3f} {end - start:.3f} <NA> <NA> person_{person} <NA> <NA>\n"
-        for start, end, person in _speech(predicted)
+        for person, turn in _turns(predicted)
+        for start, end in turn.speech
     )
 
 
@@ -75,21 +76,6 @@ def _turns(predicted: Prediction) -> list[tuple[int, Turn]]:
     people = enumerate(predicted.people, start=1)
     turns = [(number, turn) for number, person in people for turn in person.turns]
     return sorted(turns, key=lambda pair: pair[1].start)
-
-
-def _speech(predicted: Prediction) -> Iterator[tuple[float, float, int]]:
-    """Start, end and person of each piece of speech in which one person speaks."""
-    whose = predicted.timeline.person
-    spans = [
-        (a, b, 1 if whose is None else 1 + int(whose[i])) for a, b, i in sorted(predicted.spans())
-    ]
-    begin = [0, *(n for n, (one, two) in enumerate(pairwise(spans), 1) if not _goes_on(one, two))]
-    for first, last in pairwise([*begin, len(spans)]):
-        yield spans[first][0], spans[last - 1][1], spans[first][2]
-
-
-def _goes_on(one: tuple[float, float, int], two: tuple[float, float, int]) -> bool:
-    return one[2] == two[2] and two[0] <= one[1]
 
 
 def _label(person: int, turn: Turn) -> str:

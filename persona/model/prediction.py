@@ -61,12 +61,14 @@ class Turn:
     """What one person says until another speaks, or nobody does for a while.
 
     start, end : seconds of the recording. seconds : of speech in it.
+    speech : start and end of each piece of it.
     emotion, trust : as of `Prediction`, of this turn.
     """
 
     start: float
     end: float
     seconds: float
+    speech: tuple[tuple[float, float], ...]
     emotion: dict[str, float] | None
     trust: float | None
 

@@ -157,8 +157,10 @@ class Summary:
         )
 
     def _turn(self, said: list[Said], different: int, scale: float) -> Turn:
-        emotion, trust = self._emotion(said, min(different, len(said)))
-        return Turn(said[0].start, said[-1].end, scale * _seconds(said), emotion, trust)
+        windows = len({id(one.answers) for one in said})
+        emotion, trust = self._emotion(said, min(different, windows))
+        speech = tuple(piece for one in said for piece in one.pieces)
+        return Turn(said[0].start, said[-1].end, scale * _seconds(said), speech, emotion, trust)
 
     def _emotion(
         self, said: Sequence[Said], different: int
@@ -177,8 +179,9 @@ class Summary:
 
 
 def _turns(speakers: Sequence[Speaker]) -> list[tuple[Speaker, list[Said]]]:
-    """Windows of one speaker, in order, until another speaks or nobody does."""
-    said = [(speaker, one) for speaker in speakers for one in speaker.said]
+    """What each speaker says until another speaks or nobody does: windows, or parts of them."""
+    said = [(s, replace(one, pieces=(piece,), weight=piece[1] - piece[0]))
+            for s in speakers for one in s.said for piece in one.pieces]  # fmt: skip
     said.sort(key=lambda pair: pair[1].start)
     turns = [(said[0][0], [said[0][1]])]
     for (before, last), (speaker, one) in pairwise(said):

@@ -30,7 +30,7 @@ ALIKE = 0.16
 """The same below which they are two people's. Where between the two people begin is sought in each
 recording, as the widest gap: microphones, languages and manners of speaking shift it."""
 
-FEWEST = 4.0
+FEWEST = 3.0
 """Seconds of speech that make a person; with less, one is taken for who is most alike."""
 
 STRETCH = 300.0
@@ -54,17 +54,27 @@ class Heard:
 
 @dataclass(frozen=True)
 class Said:
-    """What was heard in one window of one person: start, end, and seconds of speech; answers."""
+    """What was heard in one window of one person.
 
-    start: float
-    end: float
+    pieces : start and end of its pieces of speech, in seconds. weight : seconds of speech.
+    """
+
+    pieces: tuple[tuple[float, float], ...]
     weight: float
     answers: Any
 
+    @property
+    def start(self) -> float:
+        return self.pieces[0][0]
+
+    @property
+    def end(self) -> float:
+        return self.pieces[-1][1]
+
     @classmethod
     def of(cls, heard: Heard) -> "Said":
-        window = heard.window
-        return cls(window.start, window.end, window.weight, heard.answers)
+        pieces = [(first / RATE, last / RATE) for first, last in heard.window.pieces.tolist()]
+        return cls(tuple(pieces), heard.window.weight, heard.answers)
 
 
 @dataclass(eq=False)
