@@ -1,5 +1,7 @@
 """How far probabilities and ages can be believed, and what a release states of it."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -338,3 +340,15 @@ def _predictions() -> pd.DataFrame:
             "age": clips["age"] + np.where(np.arange(len(clips)) % 2, 3.0, -3.0),
         }
     )  # fmt: skip
+
+
+def test_how_sure_more_speech_makes_rests_on_each_clips_own_answer():
+    """Predictions in another order than the clips are the same predictions."""
+    clips, predicted = toys.clips(), _predictions()
+    data = SimpleNamespace(classes=EMOTIONS, embeddings=np.eye(len(clips)))
+    found = []
+    for rows in (predicted, predicted.iloc[::-1]):
+        calibrated = {"emotion": {"temperature": 1.0}}
+        measured.sharpen(calibrated, rows, clips, data)
+        found.append(calibrated["emotion"]["sharpness"])
+    assert found[0] == found[1]
