@@ -17,7 +17,7 @@ build/notebooks/15_app.ipynb: | $(filter-out %/15_app.ipynb %/17_scale.ipynb,$(E
 build/notebooks/17_scale.ipynb: | build/notebooks/15_app.ipynb
 
 .DELETE_ON_ERROR:
-.PHONY: help study test book pdf read lab app corpus features ablations results trust fuzz coverage bench lint clean
+.PHONY: help study test rerun book pdf read lab app corpus features ablations results trust fuzz coverage bench lint clean
 
 help:  ## list what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,6 +47,13 @@ build/notebooks/%.ipynb: notebooks/%.ipynb $(CODE) $(DATA)
 	@mkdir -p $(@D)
 	$(BIN)/papermill --no-log-output $(PARAMETERS) $< $@.unfinished.ipynb
 	mv $@.unfinished.ipynb $@
+
+# WITH reaches the shell as a variable of the environment, whatever quotes it holds.
+rerun: $(INSTALLED)  ## run one chapter: make rerun CHAPTER=06_speakers WITH='{"seeds": [3]}'
+	@test -f "notebooks/$(CHAPTER).ipynb" || { echo "CHAPTER is one of: $(NOTEBOOKS:.ipynb=)"; exit 1; }
+	@mkdir -p build/rerun
+	$(BIN)/papermill --no-log-output notebooks/$(CHAPTER).ipynb build/rerun/$(CHAPTER).ipynb \
+	    $(if $(WITH),-y "$$WITH")
 
 # npm comes as a wheel. Where its registry cannot be reached, `persona page` says what is missing,
 # and the book's page how to hear oneself without it.

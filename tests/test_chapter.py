@@ -4,16 +4,18 @@ import base64
 import json
 import re
 import shlex
+import time
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
-import papermill
 import pytest
-import yaml
 
 from persona import representations
 from persona.errors import PersonaError
 from persona.keeping import store
+from persona.run import Results
 from persona.study import chapter
 
 
@@ -53,6 +55,11 @@ class TestParameters:
             ({"epochs": 2.5}, "epochs holds 2.5"),
             ({"draws": True}, "draws holds True"),
             ({"seeds": []}, "seeds is empty"),
+            (
+                {"recordings": "/nonexistent"},
+                "holds '/nonexistent': give a folder",
+            ),
+            ({"recordings": False}, "recordings holds False"),
             ({"seeds": [-1]}, "seeds holds -1: give whole numbers of 0 or more."),
             ({"epochs": [20]}, "epochs holds [20]: give whole numbers of 1 or more."),
             ({"architectures": 3}, "no architecture '3'"),
@@ -65,6 +72,29 @@ class TestParameters:
             chapter.checked(**wrong)
         assert sentence in str(error.value)
         assert str(error.value).endswith(".") and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("injected", "refused"),
+    [
+        ("seeds = [3]", ""),
+        ("seds = [3]", "There is no parameter 'seds'; choose from seeds, train."),
+    ],
+)
+def test_a_name_that_papermill_injects_and_the_chapter_does_not_have_is_refused(
+    monkeypatch, injected, refused
+):
+    cells = [
+        "",
+        "opening()",
+        "seeds = [0]  # of folds\ntrain = False",
+        f"# Parameters\n{injected}\n",
+    ]
+    shell = SimpleNamespace(user_ns={"In": [*cells, "chapter.checked(seeds=seeds)"]})
+    monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+    with pytest.raises(PersonaError) if refused else nullcontext() as error:
+        assert chapter.checked(seeds=[3]) == [[3]]
+    assert not refused or str(error.value) == refused
 
 
 def test_more_than_there_are_is_refused_and_how_many_there_are_is_said():
@@ -102,22 +132,31 @@ class TestTheBoxThatRerunsAChapter:
         (tmp_path / "99_toy.ipynb").write_text(json.dumps(book))
         monkeypatch.chdir(tmp_path)
 
-    def test_has_one_papermill_line_with_every_parameter(self):
-        box = chapter.rerun_box("99_toy").data
-        [line] = [x for x in box.splitlines() if x.startswith("> .venv/bin/papermill ")]
-        words = shlex.split(line.removeprefix("> "))
-        assert words[1] == "notebooks/99_toy.ipynb"
-        given = yaml.safe_load(words[words.index("-y") + 1])
-        assert given == {"representations": ["mfcc"], "epochs": 20, "train": False}
-        assert set(given) == set(papermill.inspect_notebook("99_toy.ipynb"))
+    def given(self, box: str) -> list[dict]:
+        """What each line to copy sets, of the chapter that all of them name."""
+        lines = [shlex.split(x[2:]) for x in box.splitlines() if x.startswith("> make rerun ")]
+        assert all(words[:3] == ["make", "rerun", "CHAPTER=99_toy"] for words in lines)
+        return [json.loads(words[3].removeprefix("WITH=")) if words[3:] else {} for words in lines]
 
-    def test_reruns_what_made_the_page_and_says_what_trains_it(self):
+    def test_reruns_what_made_the_page_and_trains_it_by_another_line(self):
         """Copied, a page that read results must not train hundreds of networks."""
-        values = {"representations": ["x"], "epochs": 2, "train": False}
+        values = {"representations": ["it's"], "epochs": 20, "train": False}
         box = chapter.rerun_box("99_toy", values).data
-        assert f"-y '{json.dumps(values)}'" in box
-        assert "`train: true` in its place trains every network" in box
-        assert "in its place" not in chapter.rerun_box("99_toy", values | {"train": True}).data
+        assert self.given(box) == [{"representations": ["it's"]}, {"train": True}]
+        assert self.given(chapter.rerun_box("99_toy").data) == [{}, {"train": True}]
+        box = chapter.rerun_box("99_toy", values | {"train": True}).data
+        assert self.given(box) == [{"representations": ["it's"], "train": True}]
+
+    def test_says_how_long_the_page_took_and_how_long_training_takes(self, monkeypatch):
+        rows = pd.DataFrame({"architecture": ["fcn", "fcn", "cnn"], "seed": [0, 1, 0]})
+        values = {"representations": ["x"], "epochs": 20, "train": False}
+        values["results"] = Results(rows.assign(experiment="e"))
+        monkeypatch.setattr(chapter, "_BEGAN", time.monotonic() - 200)
+        box = chapter.rerun_box("99_toy", values).data
+        assert "(this page took 3 minutes)" in box
+        monkeypatch.setattr(chapter, "NETWORKS_A_MINUTE", {"fcn": 10, "cnn": 1})
+        box = chapter.rerun_box("99_toy", values).data
+        assert "(some 15 networks, 6 minutes or more on two cores)" in box
 
     def test_shows_meanings_defaults_and_the_values_of_this_page(self):
         box = chapter.rerun_box(

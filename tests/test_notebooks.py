@@ -160,15 +160,29 @@ def test_a_wrong_parameter_is_one_sentence_before_anything_is_trained(notebook, 
 
 
 @pytest.mark.slow
-def test_a_wrong_parameter_of_papermill_reaches_the_check(tmp_path):
+@pytest.mark.parametrize(
+    ("chapter", "wrong", "sentence"),
+    [
+        ("04_training", {"architectures": ["rnn"]}, "There is no architecture 'rnn'"),
+        ("04_training", {"architecture": ["fcn"]}, "There is no parameter 'architecture'"),
+        ("15_app", {"recordings": "/nonexistent"}, "The parameter recordings holds '/nonexistent'"),
+    ],
+)
+def test_a_wrong_parameter_of_papermill_reaches_the_check(tmp_path, chapter, wrong, sentence):
     with pytest.raises(PapermillExecutionError) as error:
         papermill.execute_notebook(
-            ROOT / "notebooks" / "04_training.ipynb", tmp_path / "out.ipynb",
-            parameters={"architectures": ["rnn"], "representations": ["mfcc"]},
+            ROOT / "notebooks" / f"{chapter}.ipynb", tmp_path / "out.ipynb", parameters=wrong,
             progress_bar=False,
         )  # fmt: skip
     assert error.value.ename == "PersonaError"
-    assert "There is no architecture 'rnn'" in error.value.evalue
+    assert sentence in error.value.evalue
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda notebook: notebook.stem)
+def test_a_misspelt_name_of_a_parameter_is_refused_by_the_first_cell_behind_it(notebook):
+    """By `chapter.checked`, which looks at what papermill injected."""
+    parameters = next(c for c in code(notebook) if "parameters" in tags(c))
+    assert "chapter.checked(" in source(code(notebook)[code(notebook).index(parameters) + 1])
 
 
 @pytest.mark.slow

@@ -4,13 +4,15 @@ import ast
 import base64
 import json
 import os
+import shlex
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from persona import corpora, features, representations
 from persona.errors import PersonaError, StoreError, known
-from persona.folds import PROTOCOLS
+from persona.folds import FOLDS, PROTOCOLS
 from persona.keeping import store
 from persona.network import ARCHITECTURES
 from persona.study.terms import shown
@@ -36,6 +38,12 @@ FINDINGS = (
 WORDS_A_MINUTE = 200
 """How fast a chapter is taken to be read."""
 
+NETWORKS_A_MINUTE = {"fcn": 33, "cnn": 8}
+"""Networks of 20 epochs trained in a minute on two cores: tests/measurements.csv."""
+
+_BEGAN = time.monotonic()  # the first cell of a chapter imports this module
+_INJECTED = "# Parameters\n"  # how the cell begins that papermill puts behind the parameters
+
 _CHOICES = {
     "architectures": ("architecture", ARCHITECTURES),
     "protocols": ("protocol", PROTOCOLS),
@@ -51,11 +59,33 @@ def checked(**parameters: Any) -> list[Any]:
         string becomes a list. A representation needs a feature table here; several may be joined
         by "+".
     seeds : whole numbers of 0 or more; a single one becomes a list.
+    recordings : a folder, or "" for none.
     Any other (epochs, draws, ...) : a whole number of 1 or more.
 
-    Raises `PersonaError` for anything else, saying what there is to choose from.
+    Raises `PersonaError` for anything else, saying what there is to choose from, and for names
+    that papermill was given and the chapter does not have.
     """
+    _refuse_unknown()
     return [_checked(name, value) for name, value in parameters.items()]
+
+
+def _refuse_unknown() -> None:
+    """Refuse a name that papermill was given and that no cell before its own had assigned."""
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    cells = list(shell.user_ns["In"]) if shell else []
+    for place, cell in enumerate(cells):
+        if cell.startswith(_INJECTED):
+            there = _assigned(cells[place - 1])
+            for name in _assigned(cell):
+                known("parameter", name, there)
+
+
+def _assigned(cell: str) -> list[str]:
+    """Names that the lines of a cell give a value."""
+    lines = [node for node in ast.parse(cell).body if isinstance(node, ast.Assign)]
+    return [ast.unparse(target) for line in lines for target in line.targets]
 
 
 def chosen(what: str, names: str | Sequence[str], choices: Sequence[str]) -> list[str]:
@@ -85,12 +115,20 @@ def _checked(name: str, value: Any) -> Any:
         return _extracted(value)
     if name in _CHOICES:
         return chosen(_CHOICES[name][0], value, _CHOICES[name][1])
+    if name == "recordings":
+        return _folder(name, value)
     if name != "seeds":
         return _whole(name, value, 1)
     seeds = list(value) if isinstance(value, list | tuple) else [value]
     if not seeds:
         raise PersonaError("The parameter seeds is empty: give a whole number or more.")
     return [_whole(name, seed, 0) for seed in seeds]
+
+
+def _folder(name: str, value: Any) -> str:
+    if not isinstance(value, str) or (value and not Path(value).is_dir()):
+        raise PersonaError(f'The parameter {name} holds {value!r}: give a folder, or "" for none.')
+    return value
 
 
 def _whole(name: str, number: Any, least: int) -> int:
@@ -184,12 +222,12 @@ def contents() -> "Markdown":
 
 
 def rerun_box(notebook: str, values: Mapping[str, Any] | None = None) -> "Markdown":
-    """How a chapter is rerun: its parameters, and the one papermill line that sets them, as this
-    page was made.
+    """How a chapter is rerun as its page was made, how it is trained, and what it can be given.
 
     notebook : its name without extension, e.g. "05_paper_table"; its cell tagged `parameters` is
         read, where a comment behind a parameter says what it means.
-    values : the parameters as this page was made, e.g. `globals()`; by default not shown.
+    values : what the page was made with, e.g. `globals()`: its parameters, and its results, which
+        tell how many networks were trained. By default the chapter's own parameters.
 
     Raises `PersonaError` where the notebook is not here.
     """
@@ -198,28 +236,51 @@ def rerun_box(notebook: str, values: Mapping[str, Any] | None = None) -> "Markdo
 
     found = papermill.inspect_notebook(_notebook(notebook))
     defaults = {name: ast.literal_eval(one["default"]) for name, one in found.items()}
+    made = {name: (values or defaults)[name] for name in defaults}
+    took = f" (this page took {_minutes((time.monotonic() - _BEGAN) / 60)})" if values else ""
+    lines = [
+        f"**Rerun this chapter** as it was made{took}, in a checkout of the repository:", "",
+        *_command_line(notebook, {n: v for n, v in made.items() if v != defaults[n]}), "",
+    ]  # fmt: skip
+    if "train" in defaults and made["train"] is not True:
+        lines += [f"**Train it again** ({_training(values or {})}) instead of reading results:", ""]
+        lines += [*_command_line(notebook, {"train": True}), ""]
+    lines += ["`WITH` takes any of these as JSON; the result is in `build/rerun`.", ""]
     headings = ["parameter", "meaning", "default", *(["this page"] if values else [])]
-    lines = [" | ".join(headings), " | ".join("---" for _ in headings)]
+    lines += [f"| {' | '.join(row)} |" for row in (headings, ["---"] * len(headings))]
     for name, default in defaults.items():
         cells = [f"`{name}`", found[name]["help"], f"`{json.dumps(default)}`"]
-        if values:
-            cells.append(f"`{json.dumps(values[name])}`")
-        lines.append(" | ".join(cells))
-    again = json.dumps({name: (values or defaults)[name] for name in defaults})
-    trained = (
-        ["`train: true` in its place trains every network of the chapter again; without it, "
-         "results that ship are read.", ""]
-        if "train" in defaults and not (values or defaults)["train"] else []
-    )  # fmt: skip
-    lines = [
-        "**Rerun this chapter** as it was made, or with other values:", "",
-        "```bash",
-        f".venv/bin/papermill notebooks/{notebook}.ipynb my_{notebook}.ipynb -y '{again}'",
-        "```", "",
-        *trained,
-        *(f"| {line} |" for line in lines),
-    ]  # fmt: skip
+        cells += [f"`{json.dumps(made[name])}`"] if values else []
+        lines.append(f"| {' | '.join(cells)} |")
     return Markdown("\n".join(f"> {line}".rstrip() for line in lines))
+
+
+def _command_line(notebook: str, given: Mapping[str, Any]) -> list[str]:
+    """A block of one line that runs a chapter with some parameters."""
+    others = f" WITH={shlex.quote(json.dumps(given))}" if given else ""
+    return ["```bash", f"make rerun CHAPTER={notebook}{others}", "```"]
+
+
+def _training(values: Mapping[str, Any]) -> str:
+    """How many networks the results among a chapter's names took, and the least time for them."""
+    from persona.run import Results
+
+    rows = [one.rows for one in values.values() if isinstance(one, Results)]
+    trained = {
+        one for table in rows
+        for one in table[["experiment", "seed", "architecture"]].itertuples(index=False, name=None)
+    }  # fmt: skip
+    if not trained:
+        return "every network of it"
+    minutes = sum(FOLDS / NETWORKS_A_MINUTE[architecture] for *_, architecture in trained)
+    return f"some {FOLDS * len(trained):,} networks, {_minutes(minutes)} or more on two cores"
+
+
+def _minutes(minutes: float) -> str:
+    """A time as it is told: seconds below two minutes, hours from two of them on."""
+    if minutes < 2:
+        return f"{max(1, round(60 * minutes))} seconds"
+    return f"{minutes:.0f} minutes" if minutes < 120 else f"{minutes / 60:.1f} hours"
 
 
 def _notebook(name: str) -> str:
