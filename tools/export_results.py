@@ -8,6 +8,7 @@
 - `experiments.json`: what each experiment was, by its identity;
 - `findings.json`, `card.json`, `paper_table.csv`: the chapters' findings, the model that ships, and
   the paper's numbers, as the repository has them;
+- `croissant.json`: `metrics.csv` and the feature tables described as a Croissant 1.1 data set;
 - `ro-crate-metadata.json`: all of it described as an RO-Crate 1.1.
 
 Paired differences and their tests are not among them: chapters compute those from the same sums,
@@ -15,12 +16,14 @@ which the repository keeps per speaker and seed in `data/results`.
 """
 
 import argparse
+import os
 import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import croissant
 import pandas as pd
 
 from persona import __version__, evaluation
@@ -37,7 +40,9 @@ DESCRIBED = {
     "findings.json": "Sentences that chapters close with, computed in them",
     "card.json": "The card of the model that ships",
     "paper_table.csv": "The numbers of the paper that is repeated",
+    "croissant.json": "Measures and feature tables for loaders of data sets (Croissant)",
 }
+CROISSANT = {"f": "sc:Float", "i": "sc:Integer"}
 LICENCE = "https://opendatacommons.org/licenses/odbl/1-0/"
 
 
@@ -130,8 +135,8 @@ def crate(folder: Path) -> dict[str, Any]:
     }
 
 
-def write(folder: Path, results: list[Path]) -> None:
-    """Write the files that `DESCRIBED` names, from results tables, and their crate."""
+def write(folder: Path, results: list[Path], tables: list[Path]) -> None:
+    """Write the files that `DESCRIBED` names, from results and feature tables, and their crate."""
     every = [record for file in results for record in records(file)]
     made = [store.read_provenance(file).get("experiments", {}) for file in results]
     declared = {
@@ -145,14 +150,27 @@ def write(folder: Path, results: list[Path]) -> None:
     for name in ("results/findings.json", "models/default/card.json", "paper_table.csv"):
         source = store.shipped() / name
         store.write_bytes(folder / source.name, source.read_bytes())
+    kinds = {column: CROISSANT.get(kind.kind, "sc:Text") for column, kind in flat.dtypes.items()}
+    described = croissant.described(folder / "metrics.csv", kinds, tables, base())
+    store.write_json(folder / "croissant.json", described)
     store.write_json(folder / "ro-crate-metadata.json", crate(folder))
+
+
+def base() -> str:
+    """Address of what ships: in the repository (PERSONA_REPOSITORY), if known, else from a folder
+    in `build` of a checkout.
+    """
+    repository = os.environ.get("PERSONA_REPOSITORY", "").rstrip("/")
+    return f"{repository}/raw/main/data/" if repository else "../../data/"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
-    write(folder, sorted((store.shipped() / "results").glob("*.parquet")))
+    shipped = store.shipped()
+    tables = sorted((shipped / "features").rglob("*.parquet"))
+    write(folder, sorted((shipped / "results").glob("*.parquet")), tables)
 
 
 if __name__ == "__main__":

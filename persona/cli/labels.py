@@ -1,6 +1,7 @@
 """Who says what when, as files of labels that other programs read."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import chain
@@ -21,7 +22,7 @@ def paths(
     count = Counter(stem.casefold() for stem in stems.values())
     for file, stem in stems.items():
         if count[stem.casefold()] > 1:
-            stems[file] = os.path.normpath(file).replace(os.sep, "_")
+            stems[file] = re.sub(r"[/\\:]", "_", os.path.normpath(file))
     return {file: Path(folder) / f"{stem}{ending}" for file, stem in stems.items()}
 
 

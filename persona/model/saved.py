@@ -17,6 +17,7 @@ from persona.keeping import store
 from persona.labels import EMOTIONS
 from persona.model import card as cards
 from persona.model.card import CARD, HEADS, WEIGHTS
+from persona.model.hub_page import readme
 from persona.representations import hub
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Model:
     def push_to_hub(self, name: str, *, private: bool = False) -> str:
         """Share the model on the Hugging Face hub as `name` ("owner/model"); returns its address.
 
-        Uses the account of `hf auth login` or of HF_TOKEN.
+        Its page there is written from its card. Uses the account of `hf auth login` or of HF_TOKEN.
         """
         from tempfile import TemporaryDirectory
 
@@ -65,6 +66,7 @@ class Model:
         address = api.create_repo(name, private=private, exist_ok=True)
         with TemporaryDirectory() as folder:
             self.save(folder)
+            store.write_bytes(Path(folder) / "README.md", readme(self.card, name).encode())
             api.upload_folder(repo_id=name, folder_path=folder)
         return str(address)
 

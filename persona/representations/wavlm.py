@@ -64,12 +64,12 @@ class WavLM(Pretrained):
         import torch
         from transformers import Wav2Vec2FeatureExtractor, WavLMConfig, WavLMModel
 
-        settings = json.loads((folder / "preprocessor_config.json").read_text())
+        settings = json.loads((folder / "preprocessor_config.json").read_text("utf-8"))
         self._prepare = Wav2Vec2FeatureExtractor(do_normalize=bool(settings["do_normalize"]))
         # Only what describes the network: transformers would follow other entries, for example
         # to kernels and quantisers.
         known = WavLMConfig().to_dict().keys()
-        stated = json.loads((folder / "config.json").read_text())
+        stated = json.loads((folder / "config.json").read_text("utf-8"))
         config = WavLMConfig.from_dict({key: stated[key] for key in stated if key in known})
         # From a folder, not by the hub's name: by name, transformers also asks the hub's
         # conversion service to turn the published .bin into safetensors.

@@ -75,7 +75,7 @@ class Whisper(Pretrained):
         from transformers import WhisperConfig, WhisperFeatureExtractor
         from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-        stated = json.loads((folder / "config.json").read_text())
+        stated = json.loads((folder / "config.json").read_text("utf-8"))
         sizes = (
             "d_model", "encoder_layers", "encoder_attention_heads", "encoder_ffn_dim",
             "num_mel_bins", "max_source_positions",

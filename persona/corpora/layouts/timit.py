@@ -30,7 +30,7 @@ def _speakers(folder: Path) -> dict[str, tuple[str, int | str]]:
     files = [file for file in folder.rglob("*") if file.name.lower() == "spkrinfo.txt"]
     if not files:
         raise CorpusError(f"{folder} holds no SPKRINFO.TXT: name the folder that holds {HOLDS}.")
-    lines = files[0].read_text(errors="replace").splitlines()
+    lines = files[0].read_text("utf-8", errors="replace").splitlines()
     parts = [line.split() for line in lines if line.strip() and not line.startswith(";")]
     return {part[0].upper(): (part[1], _age(part[4], part[5])) for part in parts}
 

@@ -45,7 +45,7 @@ def _ages(folder: Path) -> dict[str, str]:
             if 0 < float(row["speaker_age"] or 0) < OLDEST:
                 found[f"{row['VoxCeleb_ID']}/{row['video_id']}"] = row["speaker_age"]
     for name in filter(lambda name: (folder / name).is_file(), OF_CLIPS):
-        found |= dict(line.split() for line in (folder / name).read_text().splitlines())
+        found |= dict(line.split() for line in (folder / name).read_text("utf-8").splitlines())
     return found
 
 
