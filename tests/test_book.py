@@ -25,6 +25,7 @@ from persona.study.chapter import FINDINGS
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
+import entrance  # noqa: E402
 import persona_book  # noqa: E402
 import weight  # noqa: E402
 
@@ -76,20 +77,54 @@ def test_the_first_page_opens_three_doors(built):
 
 
 @pytest.mark.slow
-def test_every_link_within_the_book_leads_somewhere(built):
+def test_every_address_within_the_book_leads_somewhere(built):
     """But to results as data and to the page that listens, which `make book` adds."""
-    ids, links = {}, []
-    for file in built.rglob("*.html"):
+    ids, found = {}, []
+    for file in set(built.rglob("*.html")) - set((built / "_static").rglob("*")):
         text = file.read_text(encoding="utf-8")
         ids[file.resolve()] = set(re.findall(r'\bid="([^"]+)"', text))
-        links += [(file, unescape(at)) for at in re.findall(r'<a\b[^>]*?\shref="([^"]+)"', text)]
-    inner = [(file, at) for file, at in links if not re.match(r"[a-z]+:|data/", at)]
-    assert len(inner) > 1000
+        tags = re.findall(r"<(?:a|link|img|script|audio|source)\b[^>]*>", text)
+        named = re.findall(r'\s(?:href|src)="([^"]+)"', "".join(tags))
+        found += [(file, unescape(at)) for at in named]
+    inner = [(file, at) for file, at in found if not re.match(r"[a-z]+:|data/|listen/", at)]
+    assert len(inner) > 2000
     for file, at in inner:
         path, _, anchor = unquote(at).partition("#")
         target = (file.parent / path.split("?")[0]).resolve() if path else file.resolve()
         assert target.exists(), (file, at)
         assert not anchor or target.suffix != ".html" or anchor in ids[target], (file, at)
+
+
+@pytest.mark.slow
+def test_the_address_of_the_book_is_its_first_page_and_titles_say_what_pages_are(built):
+    titles = {
+        page: re.findall(r"<title>([^<]+)</title>", (built / f"{page}.html").read_text())
+        for page in ("index", *chapters())
+    }
+    assert all(len(title) == 1 for title in titles.values())
+    assert titles["index"] == titles[TOC["root"]] != titles["hear"]
+    assert "PERSONA &#8212; PERSONA" not in str(titles)
+    assert len({title[0] for title in titles.values()}) == len(titles) - 1
+    page = (built / "index.html").read_text()
+    assert 'property="og:title"' in page and 'href="hear.html' in page and "Refresh" not in page
+
+
+def test_the_pages_whose_words_search_knows_are_there():
+    words = yaml.safe_load((ROOT / "book" / "_search.yml").read_text())
+    assert set(words) <= {re.sub(r"^(.*/)?(\d+_)?", "", page) for page in chapters()}
+
+
+def test_the_first_pages_addresses_hold_from_the_root(tmp_path):
+    (tmp_path / "notebooks").mkdir()
+    links = ["01_a.html#b", "../c.html?d", "#here", "https://e.org/f", "../", "../_images/g.png"]
+    body = "".join(f'<a href="{link}">x</a>' for link in links)
+    (tmp_path / "notebooks" / "00_p.html").write_text(f'<html data-content_root="../">{body}')
+    entrance.open_at_the_root(tmp_path, "notebooks/00_p")
+    page = (tmp_path / "index.html").read_text()
+    assert 'data-content_root="./"' in page
+    assert re.findall(r'href="([^"]+)"', page) == [
+        "notebooks/01_a.html#b", "c.html?d", "#here", "https://e.org/f", "./", "_images/g.png",
+    ]  # fmt: skip
 
 
 def test_a_link_that_a_notebook_computes_leads_to_the_page():
@@ -111,6 +146,7 @@ def test_every_page_has_a_description_of_its_own_and_says_what_made_it(built):
         assert f"Version {persona.__version__} of " in text, "version, date and commit"
         assert 'property="og:title"' in text
         assert "launch-buttons" not in text and "source-repository-button" not in text
+        assert "/discussions" not in text, "an address that is not known"
     assert all(len(one) == 1 and 20 < len(one[0]) <= 220 for one in found.values()), found
     assert len({one[0] for one in found.values()}) == len(found)
 
@@ -123,6 +159,7 @@ def test_a_book_of_three_pages_has_buttons_a_sitemap_equations_and_a_limit_of_we
     (tmp_path / "notebooks").mkdir()
     shutil.copy(ROOT / "notebooks" / "15_app.ipynb", tmp_path / "notebooks")
     shutil.copy(ROOT / "_config.yml", tmp_path)
+    (tmp_path / "_search.yml").write_text("sum: [adding up]\n")
     toc = "format: jb-book\nroot: notebooks/15_app\nchapters:\n- file: glossary\n- file: sum\n"
     (tmp_path / "_toc.yml").write_text(toc)
     for name in ("one.png", "two.png"):  # noise packs to nothing less
@@ -149,6 +186,7 @@ def test_a_book_of_three_pages_has_buttons_a_sitemap_equations_and_a_limit_of_we
     ):
         assert f'href="{address}"' in chapter_, address
     assert f'href="{there}/edit/main/book/glossary.md"' in glossary
+    assert f'href="{there}/discussions"' in glossary
     assert "https://someone.github.io/persona/_static/card.png" in glossary
     equations = (pages / "sum.html").read_text()
     assert equations.count("<math ") == 2 and "MathJax" not in equations

@@ -244,14 +244,15 @@ def changelog() -> str:
 def elsewhere() -> str:
     """How a chapter is run on machines of others, where the repository's address is known."""
     address = repository()
+    alone = "No GPU is needed, and none is used: two cores train a network of the paper in seconds."
     if not address:
         return (
-            "This copy of the book was built without the address of a public repository, so it "
-            "has no buttons to Binder and Colab, to its source and to its issues. "
+            f"{alone} This copy of the book was built without the address of a public repository, "
+            "so it has no buttons to Binder and Colab, to its source and to its issues. "
             "`PERSONA_REPOSITORY=https://github.com/OWNER/NAME make study` builds one with them."
         )
-    return f"""The rocket above each chapter opens it on Binder, which installs the lock first, or
-on Colab, whose first cell has to be this one (not run by the tests of this project):
+    return f"""{alone} The rocket above each chapter opens it on Binder, which installs the lock, or
+on Colab, whose first cell has to be this one:
 
 ```python
 !git clone --depth 1 {address} persona

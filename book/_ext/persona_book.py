@@ -1,6 +1,7 @@
 """What the book computes of itself while it is built.
 
-The footer's version, date and commit; a description and a card of each page for search engines and
+The footer's version, date and commit; pictures that say what they show; an entrance at the root; a
+search that knows other words; a description and a card of each page for search engines and
 messengers; equations that need no script; buttons to the repository, a sitemap and canonical
 addresses where the repository's address is known; pages of facts (model card, datasheet, changelog)
 by the directive `computed`; docstrings as lists; and a limit on what a page weighs.
@@ -15,7 +16,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import entrance
 import facts
+import pictures
 import weight
 from docutils import nodes
 from docutils.statemachine import StringList
@@ -59,6 +62,8 @@ def configure(_: Sphinx, config: Config) -> None:
     address = facts.repository()
     if not address:
         return
+    talk = f'<a href="{address}/discussions">Questions and ideas</a>.'
+    options["extra_footer"] = f"{options['extra_footer']} {talk}"
     options.update(
         repository_url=address,
         repository_branch="main",
@@ -80,8 +85,12 @@ def describe(app: Sphinx, page: str, _: str, context: dict[str, Any], doctree: A
     context["doc_path"] = "" if page.startswith("notebooks/") else "book"
     if doctree is None:
         return
-    context["body"] = linked(context["body"], page, app.env.found_docs)
+    body = linked(context["body"], page, app.env.found_docs)
+    context["body"] = pictures.saved(body, page)
     title, base = context["title"], app.config.html_baseurl
+    if title == app.config.html_title:
+        title, context["docstitle"] = f"{title}: emotion, gender and age from a voice", ""
+        context["title"] = title
     tags = {"og:type": "article", "og:site_name": "PERSONA", "og:title": title}
     if text := description(doctree):
         tags |= {"description": text, "og:description": text}
@@ -172,6 +181,7 @@ def finish(app: Sphinx, exception: Exception | None) -> None:
     if exception or app.builder.name != "html":
         return
     out = Path(app.outdir)
+    entrance.open_at_the_root(out, app.config.root_doc)
     weight.lighten(out)
     for page in sorted(app.env.found_docs):
         weighs = weight.weigh(out / app.builder.get_target_uri(page))
@@ -193,5 +203,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("autodoc-process-docstring", list_parameters)
     # After the theme has prepared the page's context, before it makes buttons of it.
     app.connect("html-page-context", describe, priority=500)
+    app.connect("doctree-read", pictures.prepare)
+    app.connect("doctree-read", entrance.index_words)
     app.connect("build-finished", finish)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

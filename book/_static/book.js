@@ -1,25 +1,71 @@
-// One switch a page for all code, remembered from page to page. The first page begins without code.
+// Three states of a page's code: as the chapter is taught (some cells folded), all, none. One button
+// goes on to the next, and what was chosen holds on every page. The first page begins without code.
 document.addEventListener("DOMContentLoaded", () => {
   if (!document.querySelector(".cell_input")) return;
-  const key = document.querySelector(".persona-front") ? "persona-code-front" : "persona-code";
+  const front = document.querySelector(".persona-front") !== null;
+  const key = front ? "persona-code-front" : "persona-code";
+  const folded = document.querySelectorAll("div.cell > details, div.cell .cell_input > details");
   const button = document.createElement("button");
   button.className = "btn btn-sm persona-switch";
-  const show = (shown) => {
-    document.documentElement.classList.toggle("persona-no-code", !shown);
-    button.textContent = shown ? "Hide code" : "Show code";
-    button.setAttribute("aria-pressed", String(shown));
+  let state;
+  const show = (next) => {
+    state = next === "taught" && !folded.length ? "all" : next;
+    document.documentElement.classList.toggle("persona-no-code", state === "none");
+    for (const cell of folded) cell.open = state === "all";
+    button.textContent = { taught: "Show all code", all: "Hide code", none: "Show code" }[state];
+    button.setAttribute("aria-pressed", String(state === "all"));
   };
   button.addEventListener("click", () => {
-    const shown = document.documentElement.classList.contains("persona-no-code");
-    localStorage.setItem(key, String(shown));
-    show(shown);
+    show(state === "all" ? "none" : "all");
+    localStorage.setItem(key, state);
   });
-  const kept = localStorage.getItem(key);
-  show(kept === null ? key === "persona-code" : kept === "true");
+  show(localStorage.getItem(key) ?? (front ? "none" : "taught"));
   document.querySelector(".article-header-buttons").prepend(button);
 });
 
-// A wide equation scrolls on a phone, which keys must be able to do, too.
+// What is wider than its place scrolls in a frame that keys reach, and fades where it goes on.
 document.addEventListener("DOMContentLoaded", () => {
-  for (const equation of document.querySelectorAll('math[display="block"]')) equation.tabIndex = 0;
+  const wide = ".bd-article table, .bd-article .cell_output img, .bd-article math[display=block]";
+  const frames = [...document.querySelectorAll(wide)].map((thing) => {
+    const frame = document.createElement("div");
+    frame.className = "persona-frame";
+    thing.replaceWith(frame);
+    frame.append(thing);
+    return frame;
+  });
+  frames.push(...document.querySelectorAll(".bd-article .highlight pre"));
+  const name = (frame) => {
+    const kinds = { TABLE: "Table", IMG: "Figure", math: "Equation" };
+    const kind = kinds[frame.firstElementChild.tagName] ?? "Code";
+    const caption = frame.closest("figure")?.querySelector(".caption-number")?.textContent;
+    return `${caption?.trim() ?? kind}, scrolls sideways`;
+  };
+  const update = (frame) => {
+    const over = frame.scrollWidth - frame.clientWidth;
+    frame.classList.toggle("persona-more", over - frame.scrollLeft > 2);
+    if (over > 2 && !frame.hasAttribute("tabindex")) {
+      frame.tabIndex = 0;
+      frame.setAttribute("role", "region");
+      frame.setAttribute("aria-label", name(frame));
+    } else if (over <= 2) {
+      for (const attribute of ["tabindex", "role", "aria-label"]) frame.removeAttribute(attribute);
+    }
+  };
+  for (const table of document.querySelectorAll(".bd-article table")) markFirstColumn(table);
+  const seen = new ResizeObserver(() => frames.forEach(update));
+  for (const frame of frames) {
+    frame.addEventListener("scroll", () => update(frame), { passive: true });
+    seen.observe(frame);
+    seen.observe(frame.firstElementChild);
+  }
 });
+
+// A row under a label that spans several begins with the second column.
+function markFirstColumn(table) {
+  let spanned = 0;
+  for (const row of table.rows) {
+    if (spanned-- > 0 || !row.cells.length) continue;
+    row.cells[0].classList.add("persona-first");
+    spanned = row.cells[0].rowSpan - 1;
+  }
+}

@@ -1,5 +1,6 @@
 """The book as someone with a phone meets it."""
 
+import re
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -55,11 +56,23 @@ def test_one_switch_shows_and_hides_all_code_and_is_remembered(phone, address):
     phone.get_by_role("button", name="Show code").tap()
     expect(code).to_be_visible()
 
-    phone.goto(f"{address}/notebooks/01_corpus.html")
-    expect(code).to_be_visible()
+    def open_and_all() -> list[int]:
+        opened = "details[open] > summary + .cell_input", "details > summary + .cell_input"
+        return [phone.locator(f"div.cell {cells}").count() for cells in opened]
+
+    first, second = chapters_with_folded_code(phone, address)
+    phone.goto(first)
+    shown, folded = open_and_all()
+    assert shown == 0 < folded
+    expect(code).to_be_visible()  # cells that teach are open as they are
+    phone.get_by_role("button", name="Show all code").tap()
+    assert open_and_all() == [folded, folded]
+    phone.goto(second)
+    shown, folded = open_and_all()
+    assert shown == folded > 0
     phone.get_by_role("button", name="Hide code").tap()
     expect(code).to_be_hidden()
-    phone.goto(f"{address}/notebooks/02_from_file_to_vector.html")
+    phone.goto(first)
     expect(code).to_be_hidden()
 
 
@@ -72,6 +85,30 @@ def test_no_page_throws_an_error_asks_another_host_or_is_wider_than_a_phone(phon
         assert phone.evaluate("document.documentElement.scrollWidth") == 390, page
     assert not errors
     assert all(url.startswith((address, "data:", "blob:")) for url in elsewhere)
+
+
+def chapters_with_folded_code(phone: Page, address: str) -> list[str]:
+    phone.goto(f"{address}/index.html")
+    links = phone.locator(".bd-sidebar-primary a[href*=notebooks]").evaluate_all(
+        "e => e.map(a => a.href)"
+    )
+    return links[1:3]
+
+
+def test_what_is_wider_than_the_screen_shows_that_it_goes_on_and_keys_reach_it(phone, address):
+    phone.goto(f"{address}/model_card.html")
+    frame = phone.locator(".persona-frame[tabindex]").first
+    expect(frame).to_have_role("region")
+    expect(frame).to_have_accessible_name("Table, scrolls sideways")
+    expect(frame).to_have_class(re.compile("persona-more"))
+    first = frame.locator("tbody .persona-first").first
+    before = first.bounding_box()["x"]
+    frame.focus()
+    frame.evaluate("frame => frame.scrollLeft = frame.scrollWidth")
+    expect(frame).not_to_have_class(re.compile("persona-more"))
+    assert first.bounding_box()["x"] == pytest.approx(before, abs=1)
+    phone.set_viewport_size({"width": 2400, "height": 844})
+    expect(phone.locator(".persona-frame[tabindex]")).to_have_count(0)
 
 
 def pages(built: Path) -> list[str]:
@@ -94,7 +131,15 @@ def test_no_page_has_a_serious_fault_of_accessibility(phone, address, built, pac
 
 @pytest.mark.parametrize(
     ("word", "belongs"),
-    [("papermill", "use.html"), ("fairness", ("trust.html", "model_card.html"))],
+    [
+        ("papermill", "use.html"),
+        ("fairness", ("trust.html", "model_card.html")),
+        ("how accurate", "_persona.html"),
+        ("confidence interval", "method.html"),
+        ("age error", "_errors.html"),
+        ("microphone", "hear.html"),
+        ("gpu", "use.html"),
+    ],
 )
 def test_a_search_finds_first_where_a_word_belongs(phone, address, word, belongs):
     phone.goto(f"{address}/search.html?q={word}")
