@@ -96,6 +96,15 @@ def joined(of_tasks: Mapping[str, Sums]) -> Sums:
     return replace(emotion, gender=gender.gender, age=age.age)
 
 
+def by_speaker(counts: Sums) -> Sums:
+    """The same with one age per speaker and seed: the mean of what was predicted of their clips."""
+    n, true, predicted = np.moveaxis(counts.age[..., :3], -1, 0)
+    heard = n > 0
+    t, p = true / np.where(heard, n, 1), predicted / np.where(heard, n, 1)
+    moments = [heard, t, p, t * t, p * p, t * p, abs(p - t)]
+    return replace(counts, age=np.stack(moments, axis=-1).astype(float))
+
+
 def metrics(counts: Sums, weights: np.ndarray) -> dict[str, np.ndarray]:
     """Every metric, averaged over seeds, for each row of speaker `weights`, shape (B, S)."""
     emotion = np.einsum("bs,ksij->bkij", weights, counts.emotion)

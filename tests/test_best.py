@@ -73,7 +73,7 @@ def test_changes_of_the_recipe_leave_the_rest_of_it():
 
 def test_by_speaker_every_speaker_has_one_age(predicted, clips):
     counts = evaluation.sums(predicted, clips)
-    speakers = by_person.by_speaker(counts)
+    speakers = evaluation.by_speaker(counts)
     assert (speakers.age[..., 0] == 1).all()
     assert speakers.age[0, :, 1].tolist() == clips.groupby("speaker")["age"].first().tolist()
     assert evaluation.score(counts).loc["age_rmse", "value"] > 8

@@ -72,6 +72,9 @@ class TestTraining:
         metrics, constant = (card["evaluation"][key] for key in ("metrics", "constant"))
         assert set(metrics) == set(constant) >= {"emotion_uar", "gender_uar", "age_rmse"}
         assert card["data"]["speakers"] == 6 and card["age_interval"]["level"] == 0.8
+        assert list(card["evaluation"]["by_voice"]) == ["alone", "others", "own"]
+        assert any("their own voice" in line for line in own.lines(card))
+        assert "age_by_person" in card["evaluation"]
         assert str(tmp_path) not in json.dumps(card), "a card is shared: it names no folder"
         answer = predictor.predict(CLIP)
         assert tuple(answer.emotion) == CLASSES
@@ -217,6 +220,12 @@ class TestEvaluation:
         assert 0 <= report["age_interval"]["value"] <= 1
         text = "\n".join(evaluate.lines(report))
         assert "fed up as bored, odd as left out; left out of emotion: odd (6)" in text
+        assert list(report["by_voice"]) == ["alone", "others", "own"]
+        assert (
+            report["by_voice"]["alone"]["value"] == report["metrics"]["emotion_accuracy"]["value"]
+        )
+        assert report["age_by_person"]["value"] <= report["metrics"]["age_rmse"]["value"]
+        assert "by what it is read against" in text and "Age of a person" in text
         assert "--map" not in text
 
     def test_of_other_emotions_says_that_a_map_is_missing(self, predictor, tmp_path):
@@ -228,8 +237,9 @@ class TestEvaluation:
     def test_agrees_with_what_the_model_answers(self, predictor, tmp_path):
         """By the road of training, the heads' answers are those to the table's embeddings."""
         corpus = corpora.load(tmp_path / "audio" / "mine.csv")
-        rows = evaluate.predict(predictor, corpus, jobs=1)
-        x = features.read("toy", str(corpus.path)).at(rows["clip"])
+        x = features.read("toy", str(corpus.path)).at(corpus.clips()["clip"])
+        assert (evaluate.embed(predictor, corpus, jobs=1) == x).all()
+        rows = evaluate.predict(predictor, x, corpus.clips()["clip"])
         assert rows["age"].to_numpy() == pytest.approx(predictor.heads.run(x).age, abs=1e-4)
         report = evaluate.evaluate(predictor, corpus, jobs=1)
         assert len(report["trained_on"]) == report["clips"]

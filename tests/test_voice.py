@@ -11,7 +11,8 @@ import soundfile
 
 from persona import Predictor
 from persona.cli import main
-from persona.errors import PersonaError, StoreError
+from persona.errors import AudioError, PersonaError, StoreError
+from persona.model import enrolment
 from persona.people import kept, voice
 from persona.people.voice import Voice
 
@@ -102,6 +103,76 @@ class TestKept:
         file.write_bytes(file.read_bytes()[:100])
         with pytest.raises(StoreError, match="no voice, or is damaged"):
             kept.load("anna")
+
+
+CLIPS = sorted((Path(__file__).resolve().parents[1] / "data" / "listening").glob("*.flac"))[:6]
+
+
+class TestKnownSpeakers:
+    """With the model that ships: whose recordings are named is answered against their voice."""
+
+    @pytest.fixture(scope="class")
+    def predictor(self) -> Predictor:
+        return Predictor.load()
+
+    def test_are_read_against_the_voice_of_all_of_their_recordings(self, predictor):
+        answers = [*predictor.predict_many(CLIPS, speakers=[*3 * ["ann"], "bob", "bob", None])]
+        ann = enrolment.learn(predictor, CLIPS[:3])
+        alone = [predictor.predict(clip) for clip in CLIPS]
+        assert answers[:3] == [predictor.predict(clip, voice=ann) for clip in CLIPS[:3]]
+        assert answers[0].emotion != alone[0].emotion and answers[0].age == alone[0].age
+        assert answers[3:] == alone[3:]  # of two recordings nobody tells voice from feeling
+
+    def test_a_recording_that_cannot_be_used_stops_nothing(self, predictor, tmp_path):
+        bad = 4 * [tmp_path / "none.wav"]
+        speakers = [*4 * ["ann"], *3 * ["nobody"]]
+        found = [*predictor.predict_many([*CLIPS[:3], *bad], speakers=speakers)]
+        ann = enrolment.learn(predictor, CLIPS[:3])
+        assert found[1] == predictor.predict(CLIPS[1], voice=ann)
+        assert all(isinstance(answer, AudioError) for answer in found[3:])
+
+    def test_as_many_as_recordings_or_none_and_no_voice_beside_them(self, predictor):
+        with pytest.raises(PersonaError, match="6 recordings and 1 speakers"):
+            next(predictor.predict_many(CLIPS, speakers=["ann"]))
+        voice = enrolment.learn(predictor, CLIPS[:1])
+        with pytest.raises(PersonaError, match="one person's"):
+            next(predictor.predict_many(CLIPS, speakers=["ann"] * 6, voice=voice))
+
+    def predicted(self, capsys, *arguments) -> list[dict]:
+        assert main(["--quiet", "predict", *map(str, arguments), "--jsonl"]) == 0
+        rows = map(json.loads, capsys.readouterr().out.splitlines())
+        return [{**row, "file": Path(row["file"]).name} for row in rows]
+
+    def test_of_a_folder_or_a_table_in_the_command(self, predictor, tmp_path, capsys):
+        folder = tmp_path / "anna"
+        folder.mkdir()
+        for clip in CLIPS:
+            (folder / clip.name).write_bytes(clip.read_bytes())
+        same = self.predicted(capsys, folder, "--same-speaker")
+        assert same[0]["emotion"] != self.predicted(capsys, folder)[0]["emotion"]
+        lines = "".join(f"anna/{clip.name},anna\n" for clip in CLIPS)
+        (tmp_path / "clips.csv").write_text("file,speaker\n" + lines)
+        assert self.predicted(capsys, tmp_path / "clips.csv") == same
+
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            (["--voice", "anna", "--same-speaker"], "--same-speaker does not go with --voice"),
+            (["--people", "2", "--same-speaker"], "does not go with --people 2"),
+            (["--csv", "--resume", "rows.csv", "--same-speaker"], "not go with --resume"),
+            (["clips.csv", "--same-speaker"], "--same-speaker does not go with a table"),
+            (["clips.csv", "--csv", "--resume", "rows.csv"], "A table, which names who speaks,"),
+            (["clips.csv", "other.csv"], "Two tables name 'ann' and 'bob'"),
+        ],
+    )
+    def test_do_not_go_with_what_says_otherwise(
+        self, tmp_path, monkeypatch, capsys, options, words
+    ):
+        monkeypatch.chdir(tmp_path)
+        for name, speaker in (("clips", "ann"), ("other", "bob")):
+            Path(f"{name}.csv").write_text(f"file,speaker\n{CLIPS[0]},{speaker}\n")
+        assert main(["predict", str(CLIPS[0]), *options]) == 1
+        assert words in capsys.readouterr().err
 
 
 SIX = Path(__file__).resolve().parents[2] / "shared" / "crema-d" / "six"

@@ -21,3 +21,9 @@ def test_leaves_out_clips_of_unknown_emotion_and_emotions_that_somebody_lacks():
     emotions, speakers = np.array([0, -1, 1, 1]), np.array(["ada", "ada", "ada", "bob"])
     found = voices.usual(embeddings, emotions, speakers, classes=2)
     assert found[:, 0] == pytest.approx([(0.5 + 4) / 2, 0.5, (-0.5 + 0) / 2])
+
+
+def test_of_an_emotion_that_nobody_expressed_is_everybodys():
+    embeddings, speakers = np.array([[1.0], [3.0]]), np.array(["ada", "ada"])
+    found = voices.usual(embeddings, np.array([0, 2]), speakers, classes=3)
+    assert found[:, 0] == pytest.approx([2, -1, 0, 1])

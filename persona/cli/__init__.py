@@ -177,7 +177,7 @@ def weights(representation: str, revision: str | None) -> None:
 
 
 @app.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE|DIR|-")
+@click.argument("files", nargs=-1, required=True, metavar="FILE|DIR|TABLE|-")
 @MODEL
 @REVISION
 @click.option("--at-least", default=0.0, metavar="P", help="Name no emotion less probable.")
@@ -188,6 +188,7 @@ def weights(representation: str, revision: str | None) -> None:
 @click.option("--by", type=click.Choice(BY), default="file", help="What a row is of.")
 @click.option("--people", type=click.IntRange(1), help="How many (default: as many as are found).")
 @click.option("--voice", metavar="NAME", help="Who speaks, alone: see `persona voice`.")
+@click.option("--same-speaker", is_flag=True, help="One person speaks in all of the files.")
 @click.option("--textgrid", type=PATH, metavar="DIR", help="Write timelines for Praat and ELAN.")
 @click.option("--rttm", type=PATH, metavar="DIR", help="Write who speaks when, as NIST does.")
 @click.option("--srt", type=PATH, metavar="DIR", help="Write turns as subtitles.")
@@ -203,10 +204,16 @@ def predict(
     by: str,
     people: int | None,
     voice: str | None,
+    same_speaker: bool,
     jobs: int | None,
     **asked: Any,
 ) -> int:
-    """Predict emotion, gender and age of recordings."""
+    """Predict emotion, gender and age of recordings.
+
+    TABLE: a CSV with the columns file and speaker. Emotion is read against the voice that is learnt
+    from all files of a speaker, as with --same-speaker, where they are three or more: several
+    feelings should be among them, for what is always there is taken for the voice.
+    """
     from persona.cli import printing
 
     forms = [form for form in ("json", "jsonl", "csv") if asked.pop(form)]
@@ -215,7 +222,7 @@ def predict(
     form = forms[0] if forms else "table"
     return printing.predict(
         files, model=model, revision=revision, form=form, at_least=at_least, resume=resume, by=by,
-        people=people, voice=voice, jobs=jobs, **asked,
+        people=people, voice=voice, same_speaker=same_speaker, jobs=jobs, **asked,
     )  # fmt: skip
 
 

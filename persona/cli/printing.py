@@ -16,6 +16,7 @@ from persona import __version__, audio
 from persona.audio import folders as walk
 from persona.audio.folders import readable
 from persona.cli import labels as writers
+from persona.cli import speakers as who
 from persona.cli.options import CLOSED, complain, discard
 from persona.cli.resuming import resuming
 from persona.errors import AudioError, PersonaError, first, known
@@ -43,12 +44,14 @@ def predict(
     by: str = "file",
     people: int | None = None,
     voice: str | None = None,
+    same_speaker: bool = False,
     jobs: int | None = None,
     **labels: str | os.PathLike[str] | None,
 ) -> int:
     """Print what is predicted of files and of folders of files; returns the exit code.
 
-    files : paths; "-" or /dev/stdin is a recording on standard input.
+    files : paths; "-" or /dev/stdin is a recording on standard input. A table, as of
+        `corpora.Table`, stands for the files that it names, and for who speaks in them.
     model, revision : as of `Predictor.load`.
     form : "csv" and "jsonl" print each row as it is ready; "table" and "json" (a list), at the end.
     at_least : as of `Predictor.predict`.
@@ -59,6 +62,7 @@ def predict(
     by : a row for each "file", "person" or "turn".
     people, jobs : as of `Predictor.predict_many`.
     voice : the name of one that is kept, or a file that was exported, of who speaks in all files.
+    same_speaker : one person speaks in all files, as of `Predictor.predict_many`'s speakers.
     labels : by the name of a form of `labels.WRITERS`, a folder for each file's labels.
 
     Sentences on bad files and on what was left out of folders go to standard error. Raises
@@ -73,9 +77,13 @@ def predict(
         raise PersonaError("--resume goes with --csv or --jsonl, whose rows can be appended.")
     if not files:
         raise PersonaError("There is nothing to predict: name a file or a folder.")
-    found = walk.find(files)
+    names, speakers = who.named(files)
+    who.check(same_speaker, bool(speakers), voice, people, bool(resume))
+    found = walk.find(names)
     for sentence in found.left_out:
         _complain(sentence)
+    if same_speaker:
+        speakers = dict.fromkeys(found.files, "one")
     predictor = Predictor.load(model, revision=revision)
     heard = kept.load(voice) if voice else None
     header = columns(predictor.emotions, by)
@@ -88,8 +96,9 @@ def predict(
     def rows(names: Sequence[str]) -> Iterator[Row]:
         called = ["standard input" if n in walk.STANDARD_INPUT else readable(n) for n in names]
         answers = predictor.predict_many(
-            _sources(names), names=called, jobs=jobs, at_least=at_least, people=people, voice=heard
-        )
+            _sources(names), names=called, jobs=jobs, at_least=at_least, people=people,
+            voice=heard, speakers=[speakers.get(name) for name in names] if speakers else None,
+        )  # fmt: skip
         return chain.from_iterable(
             rows_of(row, by) for row in _rows(names, found.bad, answers, places)
         )

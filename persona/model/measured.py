@@ -1,6 +1,6 @@
 """What a card says of answers, from out-of-fold predictions: scores, calibration, ages."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -155,10 +155,15 @@ def coverage(inside: np.ndarray, speakers: np.ndarray) -> dict[str, Any]:
     each = pd.Series(inside).groupby(speakers).mean().to_numpy()
     weights = evaluation.resample(len(each))
     low, high = evaluation.interval(weights @ each / weights.sum(axis=1))
-    few = len(each) < evaluation.FEWEST
-    shares = {"value": each.mean(), "low": None if few else low, "high": None if few else high}
-    found = {name: share if share is None else rounded(share) for name, share in shares.items()}
-    return {"speakers": len(each), **found}
+    return {"speakers": len(each), **limited((each.mean(), low, high), len(each))}
+
+
+def limited(scored: Iterable[float], speakers: int) -> dict[str, Any]:
+    """A number and the limits of its interval, by name; None in place of those of too few."""
+    value, low, high = scored
+    few = speakers < evaluation.FEWEST
+    limits_of = {"low": None if few else rounded(low), "high": None if few else rounded(high)}
+    return {"value": rounded(value), **limits_of}
 
 
 def groups_of(clips: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -179,12 +184,13 @@ def scores(
     for metric in evaluation.METRICS:
         task = metric.split("_")[0]
         if task in tasks and np.isfinite(scored["value"][metric]):
-            few = clips["speaker"][clips[task].notna()].nunique() < evaluation.FEWEST
-            limits_of = {
-                bound: None if few else rounded(scored[bound][metric]) for bound in ("low", "high")
-            }
-            found[metric] = {"value": rounded(scored["value"][metric]), **limits_of}
+            found[metric] = limited(scored.T[metric], labelled(clips, task))
     return found
+
+
+def labelled(clips: pd.DataFrame, task: str) -> int:
+    """Speakers of whom a clip has a label."""
+    return int(clips["speaker"][clips[task].notna()].nunique())
 
 
 def by_chance(constant: pd.Series, clips: pd.DataFrame) -> dict[str, float]:

@@ -18,6 +18,7 @@ from persona.errors import AudioError, ModelError, PersonaError
 from persona.keeping import parallel, store
 from persona.labels import EMOTIONS
 from persona.model import card as cards
+from persona.model import enrolment
 from persona.model import saved as models
 from persona.model.heads import Heads
 from persona.model.prediction import Prediction
@@ -214,6 +215,7 @@ class Predictor:
         max_seconds: float = math.inf,
         people: int | None = None,
         voice: Voice | None = None,
+        speakers: Iterable[str | None] | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> Iterator[Prediction | AudioError]:
         """Predict recordings, several at once; yield an answer to each, in their order.
@@ -228,11 +230,15 @@ class Predictor:
         jobs : recordings at once, by default one per core; one where a representation of the
             model cannot be used by several threads.
         at_least, max_bytes, max_seconds, people, voice : as of `predict`.
+        speakers : who speaks in each recording, in the same order, None where that is not known.
+            Emotion is read against the voice that is learnt from all of a speaker's, see
+            `enrolment.of_each`. They are heard before the first is answered.
         progress : called after each recording with how many were answered.
 
         Raises
         ------
-        PersonaError : `at_least` is no probability, or `people` no number of people.
+        PersonaError : `at_least` is no probability, `people` no number of people, or `voice` and
+            `speakers` do not go together.
 
         Example
         -------
@@ -246,17 +252,25 @@ class Predictor:
             if stopped.is_set():
                 raise CancelledError
 
-        def answer(task: tuple[audio.Source, str | None]) -> Prediction | AudioError:
-            source, name = task
+        def answer(
+            task: tuple[audio.Source, str | None, Voice | None],
+        ) -> Prediction | AudioError:
+            source, name, against = task
             try:
                 return self.predict(
                     source, name=name, at_least=at_least, max_bytes=max_bytes,
-                    max_seconds=max_seconds, people=people, voice=voice, progress=go_on,
+                    max_seconds=max_seconds, people=people, voice=against, progress=go_on,
                 )  # fmt: skip
             except AudioError as error:
                 return error
 
-        tasks = zip(sources, repeat(None) if names is None else names, strict=False)
+        voices: Iterable[Voice | None] = repeat(voice)
+        if speakers is not None:
+            if voice:
+                raise PersonaError("A voice is one person's: leave it or the speakers out.")
+            sources = list(sources)
+            voices = enrolment.of_each(self, sources, list(speakers))
+        tasks = zip(sources, repeat(None) if names is None else names, voices, strict=False)
         jobs = (jobs or os.cpu_count() or 1) if self._threads > 1 else 1
         answers = parallel.in_order(answer, tasks, jobs, stopped)
         for count, answered in enumerate(answers, start=1):

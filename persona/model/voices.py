@@ -66,7 +66,7 @@ def usual(
     """The usual voice, and how each emotion differs from it, shape (1 + classes, d).
 
     First the mean over people of each one's mean over emotions; then, for each emotion, the mean
-    over people of how their voice differs from their own mean.
+    over people of how their voice differs from their own mean, 0 where nobody had it.
 
     embeddings : shape (n, d). emotions : class indices, shape (n,), -1 where unknown.
     """
@@ -80,7 +80,9 @@ def usual(
         -1, classes, total.shape[1]
     )
     own = np.nanmean(means, axis=1, keepdims=True)
-    return np.concatenate([own.mean(axis=0), np.nanmean(means - own, axis=0)]).astype(np.float32)
+    apart = means - own
+    differs = np.nansum(apart, axis=0) / np.maximum((~np.isnan(apart)).sum(axis=0), 1)
+    return np.concatenate([own.mean(axis=0), differs]).astype(np.float32)
 
 
 def _centres(z: np.ndarray, speakers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -14,8 +14,9 @@ from persona.errors import CorpusError, PersonaError, first
 from persona.labels import TASKS
 from persona.model import card as cards
 from persona.model import measured
+from persona.model.heads import Answers
 from persona.model.predictor import Predictor
-from persona.own import synonyms
+from persona.own import synonyms, voices
 from persona.own import train as own
 from persona.own.heard import heard
 
@@ -63,7 +64,8 @@ def evaluate(
             f"{', '.join(predictor.emotions)}): fill labels in, or map them with --map."
             f"{' ' + _map_line(suggested) if suggested else ''}"
         )
-    predicted = predict(predictor, corpus, jobs)
+    embeddings = embed(predictor, corpus, jobs)
+    predicted = predict(predictor, embeddings, clips["clip"])
     notes = own.unheard(corpus, own.tables(predictor, corpus, jobs))
     usual = evaluation.usual(clips)
     ignorant = evaluation.always(usual, clips["clip"], predictor.emotions)
@@ -90,7 +92,15 @@ def evaluate(
         "trained_on": heard(predictor, corpus, jobs),
         "notes": notes,
     }
+    usual_voice = predictor.heads.usual()
+    if "emotion_accuracy" in metrics and usual_voice is not None:
+        speakers = clips["speaker"].astype(str).to_numpy()
+        answers = voices.against(
+            embeddings, speakers, usual_voice, lambda x: run(predictor, x).emotion
+        )
+        report["by_voice"] = voices.scored(predicted, answers, clips)
     if "age_rmse" in metrics:
+        report["age_by_person"] = voices.ages(predicted, clips)
         report["age_interval"] = _coverage(predictor.card["age_interval"], predicted, clips)
     return report
 
@@ -103,6 +113,7 @@ def lines(report: dict[str, Any]) -> list[str]:
         f"{report['corpus']}: {report['clips']:,} clips of {report['speakers']} speakers.",
         f"Labels: {mapped or 'as they are'}; left out of emotion: {left_out or 'none'}.",
         *own.score_lines(report["metrics"], report["constant"]),
+        *voices.lines(report),
     ]
     if interval := report.get("age_interval"):
         found.append(f"  ages inside the interval {interval['value']:.0%}")
@@ -155,17 +166,26 @@ def read_map(file: Path) -> dict[str, str | None]:
     return content
 
 
-def predict(predictor: Predictor, corpus: Corpus, jobs: int | None = None) -> "DataFrame":
-    """What a model predicts of every clip of a corpus; columns of `predictions`."""
+def embed(predictor: Predictor, corpus: Corpus, jobs: int | None = None) -> np.ndarray:
+    """Embeddings of every clip of a corpus, float32, shape (n, d); made if they are not there."""
     names = own.tables(predictor, corpus, jobs)
     clips = corpus.clips()["clip"].to_numpy()
     joined = features.read("+".join(names), own.called(corpus)).at(clips)
-    joined = np.ascontiguousarray(joined, np.float32)
-    parts = [predictor.heads.run(joined[i : i + BATCH]) for i in range(0, len(joined), BATCH)]
-    answers = [np.concatenate(part) for part in zip(*parts, strict=True)][:3]
+    return np.ascontiguousarray(joined, np.float32)
+
+
+def run(predictor: Predictor, embeddings: np.ndarray) -> Answers:
+    """What the heads answer to embeddings of shape (n, d), a batch at a time."""
+    starts = range(0, len(embeddings), BATCH)
+    parts = [predictor.heads.run(embeddings[i : i + BATCH]) for i in starts]
+    return Answers(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+
+def predict(predictor: Predictor, embeddings: np.ndarray, clips: "Series") -> "DataFrame":
+    """What a model predicts of clips by their embeddings; columns of `predictions`."""
     told = "emotion" in cards.tasks(predictor.card)
     classes = predictor.emotions if told else [str(k) for k in range(predictor.model.emotions)]
-    return predictions.frame(answers, clips, 0, 0, classes)
+    return predictions.frame(run(predictor, embeddings)[:3], clips.to_numpy(), 0, 0, classes)
 
 
 def _mapped(

@@ -20,7 +20,7 @@ from persona.model import card as cards
 from persona.model import saved as models
 from persona.model.card import WEIGHTS
 from persona.model.predictor import Predictor, joined
-from persona.own import copies
+from persona.own import copies, voices
 from persona.own.doubts import doubts
 from persona.own.heard import heard, stamped
 from persona.representations import vectors
@@ -98,7 +98,9 @@ def train(
         experiment, out, jobs=jobs, shared_speakers=shared_speakers, notes=notes
     )
     before = models.load(_named(start)) if start else None
-    stamped(trained.model, corpus, before, jobs).save(out)
+    model = stamped(trained.model, corpus, before, jobs)
+    measured = model.card["evaluation"] | voices.held_out(experiment, tasks, jobs)
+    replace(model, card={**model.card, "evaluation": measured}).save(out)
     return Predictor.load(out)
 
 
@@ -301,7 +303,7 @@ def lines(card: dict[str, Any]) -> list[str]:
     the better of one answer for all and a guess.
     """
     measured = card["evaluation"]
-    return score_lines(measured["metrics"], measured["constant"])
+    return [*score_lines(measured["metrics"], measured["constant"]), *voices.lines(measured)]
 
 
 def score_lines(metrics: dict[str, dict[str, Any]], constant: dict[str, float]) -> list[str]:

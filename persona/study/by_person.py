@@ -1,21 +1,11 @@
 """Age from several clips of a person."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from persona import calibration
-from persona.evaluation import Sums
-
-
-def by_speaker(counts: Sums) -> Sums:
-    """The same with one age per speaker and seed: the mean of what was predicted of their clips."""
-    n, true, predicted = np.moveaxis(counts.age[..., :3], -1, 0)
-    t, p = true / n, predicted / n
-    moments = [np.ones_like(t), t, p, t * t, p * p, t * p, abs(p - t)]
-    return replace(counts, age=np.stack(moments, axis=-1))
 
 
 def accumulated(
