@@ -7,14 +7,14 @@ NOTEBOOKS := $(notdir $(wildcard notebooks/*.ipynb))
 TWO := --numprocesses 2 --dist loadfile
 RUNTIME := build/web/node_modules/onnxruntime-web/dist
 EXECUTED := $(NOTEBOOKS:%=build/notebooks/%)
-CHAPTERS := $(filter-out 00_% 01_% 02_% 03_% 15_% 19_% 20_%,$(NOTEBOOKS))
+CHAPTERS := $(notdir $(shell grep -l '"train = ' notebooks/*.ipynb))  # those that can train
 CODE := $(wildcard persona/*.py persona/*/*.py persona/*/*/*.py) $(INSTALLED)
 DATA := $(wildcard data/*/*.csv data/*/*.json data/*/*.parquet data/*/*/*.parquet data/models/*/*)
 
 # Two chapters at a time; those that measure how long something takes run alone, at the end.
 MAKEFLAGS += --jobs=2
-build/notebooks/15_app.ipynb: | $(filter-out %/15_app.ipynb %/17_scale.ipynb,$(EXECUTED))
-build/notebooks/17_scale.ipynb: | build/notebooks/15_app.ipynb
+build/notebooks/17_app.ipynb: | $(filter-out %/17_app.ipynb %/19_scale.ipynb,$(EXECUTED))
+build/notebooks/19_scale.ipynb: | build/notebooks/17_app.ipynb
 
 .DELETE_ON_ERROR:
 .PHONY: help study test rerun book pdf read lab app corpus features ablations results trust fuzz coverage bench lint \

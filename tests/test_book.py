@@ -20,6 +20,7 @@ import yaml
 
 import persona
 from persona import corpora
+from persona.labels import EMOTIONS
 from persona.study import chapter
 from persona.study.chapter import FINDINGS
 
@@ -157,10 +158,10 @@ def test_a_book_of_three_pages_has_buttons_a_sitemap_equations_and_a_limit_of_we
 ):
     shutil.copytree(ROOT / "book", tmp_path, dirs_exist_ok=True)
     (tmp_path / "notebooks").mkdir()
-    shutil.copy(ROOT / "notebooks" / "15_app.ipynb", tmp_path / "notebooks")
+    shutil.copy(ROOT / "notebooks" / "17_app.ipynb", tmp_path / "notebooks")
     shutil.copy(ROOT / "_config.yml", tmp_path)
     (tmp_path / "_search.yml").write_text("sum: [adding up]\n")
-    toc = "format: jb-book\nroot: notebooks/15_app\nchapters:\n- file: glossary\n- file: sum\n"
+    toc = "format: jb-book\nroot: notebooks/17_app\nchapters:\n- file: glossary\n- file: sum\n"
     (tmp_path / "_toc.yml").write_text(toc)
     for name in ("one.png", "two.png"):  # noise packs to nothing less
         noise = np.random.default_rng(0).integers(0, 256, (800, 800, 3), dtype=np.uint8)
@@ -175,14 +176,14 @@ def test_a_book_of_three_pages_has_buttons_a_sitemap_equations_and_a_limit_of_we
     assert re.findall(r"(\w+) weighs 1\.\d+ MB compressed", done.stderr) == ["sum"]
     pages = tmp_path / "_build" / "html"
     chapter_, glossary = (
-        (pages / name).read_text() for name in ("notebooks/15_app.html", "glossary.html")
+        (pages / name).read_text() for name in ("notebooks/17_app.html", "glossary.html")
     )
     there = "https://github.com/someone/persona"
     for address in (
         there,
-        f"{there}/edit/main/notebooks/15_app.ipynb",
-        "https://mybinder.org/v2/gh/someone/persona/main?urlpath=lab/tree/notebooks/15_app.ipynb",
-        "https://colab.research.google.com/github/someone/persona/blob/main/notebooks/15_app.ipynb",
+        f"{there}/edit/main/notebooks/17_app.ipynb",
+        "https://mybinder.org/v2/gh/someone/persona/main?urlpath=lab/tree/notebooks/17_app.ipynb",
+        "https://colab.research.google.com/github/someone/persona/blob/main/notebooks/17_app.ipynb",
     ):
         assert f'href="{address}"' in chapter_, address
     assert f'href="{there}/edit/main/book/glossary.md"' in glossary
@@ -191,7 +192,7 @@ def test_a_book_of_three_pages_has_buttons_a_sitemap_equations_and_a_limit_of_we
     equations = (pages / "sum.html").read_text()
     assert equations.count("<math ") == 2 and "MathJax" not in equations
     sitemap = (pages / "sitemap.xml").read_text()
-    assert "<loc>https://someone.github.io/persona/notebooks/15_app.html</loc>" in sitemap
+    assert "<loc>https://someone.github.io/persona/notebooks/17_app.html</loc>" in sitemap
 
 
 @pytest.mark.slow
@@ -231,7 +232,7 @@ def test_the_api_explains_parameters_as_a_list_and_prints_no_markup(built):
 
 
 def test_the_apps_chapter_states_the_cards_measures_with_their_intervals():
-    notebook = json.loads((ROOT / "notebooks" / "15_app.ipynb").read_text(encoding="utf-8"))
+    notebook = json.loads((ROOT / "notebooks" / "17_app.ipynb").read_text(encoding="utf-8"))
     sources = ("".join(cell["source"]) for cell in notebook["cells"])
     named, _, table = next(s for s in sources if "unseen actors" in s and "METRICS" in s).partition(
         "\npd."
@@ -280,7 +281,7 @@ def test_numbers_that_prose_states_of_the_corpora_are_theirs():
 
     others = people("speechocean762")
     told = f"{len(others)} other people's ages and genders, half of them children"
-    assert told in prose("notebooks/14_best.ipynb")
+    assert told in prose("notebooks/11_best.ipynb")
     assert (others["age"] < 18).mean() == pytest.approx(0.5, abs=0.02)
 
     germans = people("emodb")["age"]
@@ -290,13 +291,27 @@ def test_numbers_that_prose_states_of_the_corpora_are_theirs():
     )
 
 
-def test_the_clips_to_guess_are_recordings_of_the_corpus_and_small():
-    files = sorted((ROOT / "data" / "listening").glob("*.flac"))
+@pytest.mark.parametrize(("folder", "clips"), [("listening", 8), ("six", 12)])
+def test_the_clips_to_guess_are_recordings_of_the_corpus_and_small(folder, clips):
+    files = sorted((ROOT / "data" / folder).glob("*.flac"))
     official = corpora.load("crema-d").clips().set_index("clip")["wav_sha256"]
-    assert len(files) == 8
+    assert len(files) == clips
     for file in files:
         samples, rate = soundfile.read(file, dtype="int16")
         with io.BytesIO() as wav:
             soundfile.write(wav, samples, rate, format="WAV", subtype="PCM_16")
             assert hashlib.sha256(wav.getvalue()).hexdigest() == official[file.stem]
-        assert file.stat().st_size < 50_000
+        assert file.stat().st_size < 60_000
+
+
+def test_the_first_chapter_plays_one_sentence_by_two_actors_in_all_six_emotions():
+    clips = corpora.load("crema-d").clips().set_index("clip")
+    played = clips.loc[sorted(file.stem for file in (ROOT / "data" / "six").glob("*.flac"))]
+    assert set(played["sentence"]) == {"IEO"}
+    assert played.groupby("speaker")["emotion"].apply(set).tolist() == [set(EMOTIONS)] * 2
+    people = played.drop_duplicates("speaker").sort_values("age", ascending=False)
+    told = [
+        f"a {'woman' if p.gender == 'female' else 'man'} of {p.age}" for p in people.itertuples()
+    ]
+    page = (ROOT / "notebooks" / "01_voice.ipynb").read_text(encoding="utf-8")
+    assert ", ".join(told) in page

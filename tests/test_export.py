@@ -40,7 +40,7 @@ def test_a_record_is_what_a_chapter_computes(folder):
     for end in ("value", "low", "high"):
         assert age[end] == pytest.approx(scores.loc["age_rmse", end], abs=1e-6)
     assert age["clips"] == 7435 and age["speakers"] == 91 and age["seeds"] == 3
-    assert age["chapters"] == ["11_what_kind_of_ear"]
+    assert age["chapters"] == ["10_what_kind_of_ear"]
     assert age["experiment"] in json.loads((folder / "experiments.json").read_text())
 
 

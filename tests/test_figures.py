@@ -94,10 +94,10 @@ def test_a_difference_beyond_chance_is_filled():
     table = compare({("a", "b"): (sums(0.5), sums(0.4))}, ["emotion_accuracy"])
     table.loc[:, "clear"] = [True]
     figure = figures.differences(table)
-    assert drawn(figure.axes[0], "beyond chance") == [(pytest.approx(10), 0, "full")]
+    assert drawn(figure.axes[0], "significant") == [(pytest.approx(10), 0, "full")]
     assert title(figure.axes[0]) == "emotion: difference, points"
     figure = figures.differences(table.assign(clear=False))
-    assert drawn(figure.axes[0], "may be chance")[0][2] == "none"
+    assert drawn(figure.axes[0], "not significant")[0][2] == "none"
 
 
 def test_groups_of_another_attribute_are_set_apart():
@@ -109,7 +109,7 @@ def test_groups_of_another_attribute_are_set_apart():
     figure = figures.groups(table, {"emotion": "errors, %"})
     one, two, three = figure.axes[0].get_yticks()
     assert three - two > two - one
-    assert labels(figure) == ["beyond chance", "may be chance"]
+    assert labels(figure) == ["significant", "not significant"]
 
 
 def test_confusions_are_in_per_cent_of_the_row():

@@ -176,6 +176,6 @@ def test_the_page_and_the_widget_load_nothing_from_elsewhere():
 def test_the_page_that_serves_it_is_called_persona():
     from nbconvert import HTMLExporter
 
-    notebook = Path(__file__).resolve().parents[1] / "notebooks" / "15_app.ipynb"
+    notebook = Path(__file__).resolve().parents[1] / "notebooks" / "17_app.ipynb"
     page, _ = HTMLExporter(template_name="lab").from_filename(str(notebook))
     assert "<title>PERSONA</title>" in page

@@ -34,7 +34,7 @@ NOTE = (
 TEXT = ('Dataset("crema-d").clips', 'load_clips("crema-d")')
 """What the functions of notebooks say now, and what they said of the same."""
 
-PARAMETERS = {"10_trunk": "representations = ['mfcc', 'campplus', 'dvector']"}
+PARAMETERS = {"09_variations": "representations = ['mfcc', 'campplus', 'dvector']"}
 """Of chapters that have results of more than they show by default."""
 
 current = running.identity

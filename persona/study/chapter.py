@@ -28,10 +28,10 @@ CLOSING = "**In short:** "
 FINDINGS = (
     "05_paper_table",
     "06_speakers",
-    "11_what_kind_of_ear",
-    "14_best",
-    "18_new_sentences",
-    "19_speech_as_it_is",
+    "07_new_sentences",
+    "10_what_kind_of_ear",
+    "11_best",
+    "14_speech_as_it_is",
 )
 """Chapters whose findings the README shows."""
 

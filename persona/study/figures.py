@@ -74,7 +74,7 @@ def intervals(
 def differences(table: pd.DataFrame) -> "Figure":
     """Differences of `comparison.compare` with their intervals, a panel per metric.
 
-    A filled marker is beyond chance after Holm's correction, an open one is not.
+    A filled marker is significant after Holm's correction, an open one is not.
     """
     labels = list(dict.fromkeys(table.index.get_level_values(0)))
     metrics = list(dict.fromkeys(table.index.get_level_values(1)))
@@ -293,7 +293,7 @@ def _interval(
 
 
 def _tested(axis: "Axes", y: float, row: pd.Series, of: str) -> None:
-    """A row's interval, its marker filled where it is beyond chance."""
+    """A row's interval, its marker filled where it is significant."""
     clear = bool(row["clear"])
     values = row[[of, "low", "high"]].to_numpy(float)
-    _interval(axis, y, values, Look("o", INK), "beyond chance" if clear else "may be chance", clear)
+    _interval(axis, y, values, Look("o", INK), "significant" if clear else "not significant", clear)

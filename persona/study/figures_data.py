@@ -1,6 +1,6 @@
 """The book's plots of clips and embeddings; each returns a matplotlib figure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,7 +8,7 @@ import pandas as pd
 
 from persona.audio import RATE
 from persona.labels import GENDERS
-from persona.own.style import GREY, HATCHES, INK, legend, look, subplots
+from persona.own.style import GREY, HATCHES, INK, SERIES, legend, look, subplots
 from persona.study.terms import shown
 
 if TYPE_CHECKING:
@@ -74,6 +74,51 @@ def spectrogram(power: np.ndarray, hop: int = 160, floor: float = 80.0) -> "Figu
     )  # fmt: skip
     axes[0, 0].set(xlabel="time, s", ylabel="frequency, kHz")
     figure.colorbar(image, ax=axes[0, 0], label="dB")
+    return figure
+
+
+def takes(clips: Mapping[str, Mapping[str, np.ndarray]], hop: int = 160) -> "Figure":
+    """Clips side by side: spectrogram, pitch and loudness over time, a column for each title.
+
+    clips : by title, `power` of shape (frequencies, frames), `pitch` in Hz (NaN: no voice) and
+        `loudness` in decibels, shape (frames,). hop : samples between frames. Axes are shared, so
+        that what is higher, louder or longer looks so.
+    """
+    figure, axes = subplots(3, len(clips), 1.9 * len(clips) + 0.4, 5.4)
+    longest = max(len(one["loudness"]) for one in clips.values()) * hop / RATE
+    loudest = max(one["power"].max() for one in clips.values())
+    for column, (title, one) in zip(axes.T, clips.items(), strict=True):
+        frames = one["power"].shape[1]
+        decibels = 10 * np.log10(np.maximum(one["power"], 1e-20) / loudest)
+        column[0].imshow(
+            decibels, aspect="auto", origin="lower", cmap="Greys", vmin=-80, vmax=0,
+            extent=(0, frames * hop / RATE, 0, RATE / 2000),
+        )  # fmt: skip
+        column[0].set_title(title)
+        for axis, name, colour in zip(column[1:], ("pitch", "loudness"), SERIES, strict=False):
+            axis.plot(np.arange(len(one[name])) * hop / RATE, one[name], color=colour)
+        column[2].set_xlabel("time, s")
+    words = ("frequency, kHz", "pitch, Hz", "loudness, dB")
+    for row, label in zip(axes, words, strict=True):
+        low, high = (f(axis.get_ylim()[end] for axis in row) for f, end in ((min, 0), (max, 1)))
+        for axis in row:
+            axis.set(xlim=(0, longest), ylim=(low, high))
+            if axis is not row[0]:
+                axis.set_yticklabels([])
+        row[0].set_ylabel(label)
+    return figure
+
+
+def chain(steps: Sequence[tuple[str, str]]) -> "Figure":
+    """Steps from left to right, each a box of a name and what happens there."""
+    figure, axes = subplots(1, 1, 11, 1.0)
+    axis = axes[0, 0]
+    for x, (name, does) in enumerate(steps):
+        if x:
+            _arrow(axis, (x - 1, 0), (x, 0))
+        _box(axis, x, 0, f"{name}\n{does}")
+    axis.set(xlim=(-0.5, len(steps) - 0.5), ylim=(-0.5, 0.5))
+    axis.set_axis_off()
     return figure
 
 

@@ -1,4 +1,4 @@
-"""Differences beyond chance in words, for the sentences of chapters."""
+"""Significant differences in words, for the sentences of chapters."""
 
 import numpy as np
 import pandas as pd
@@ -7,14 +7,14 @@ from persona.study.terms import METRICS, listed, number
 
 
 def verdicts(table: pd.DataFrame) -> pd.Series:
-    """Of each row of `comparison.compare`: 1 better, -1 worse, 0 what may be chance."""
+    """Of each row of `comparison.compare`: 1 better, -1 worse, 0 not significant."""
     higher = [METRICS[metric].higher_is_better for metric in table.index.get_level_values(1)]
     better = (table["difference"] > 0) == higher
     return pd.Series(np.where(table["clear"], np.where(better, 1, -1), 0), table.index)
 
 
 def changes(table: pd.DataFrame) -> str:
-    """The differences beyond chance, e.g. "emotion by -2.9 points (MFCC)"; "nothing" without any.
+    """The significant differences, e.g. "emotion by -2.9 points (MFCC)"; "nothing" without any.
 
     What is in brackets is the label, or the last part of one that has several.
     """

@@ -132,7 +132,7 @@ def serious_faults(page, packages: Path, within: str) -> list[tuple[str, list[st
 @pytest.fixture(scope="session")
 def notebook(tmp_path_factory) -> Path:
     """A notebook whose cells are the app, and a link to a chapter."""
-    link = {"cell_type": "markdown", "id": "link", "metadata": {}, "source": "[Best](14_best)"}
+    link = {"cell_type": "markdown", "id": "link", "metadata": {}, "source": "[Best](11_best)"}
     cell = {
         "cell_type": "code", "id": "app", "metadata": {}, "source": CELL, "outputs": [],
         "execution_count": None,

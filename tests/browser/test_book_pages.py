@@ -42,7 +42,7 @@ def test_the_menu_and_the_contents_open_on_a_phone(phone, address):
     expect(chapter).to_be_in_viewport()
     phone.keyboard.press("Escape")
 
-    phone.goto(f"{address}/notebooks/01_corpus.html")
+    phone.goto(f"{address}/notebooks/02_corpus.html")
     section = phone.locator(".bd-sidebar-secondary").get_by_role("link", name="What it holds")
     expect(section).not_to_be_in_viewport()
     phone.locator(".secondary-toggle:visible").tap()

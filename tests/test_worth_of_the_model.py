@@ -1,0 +1,16 @@
+"""What an accuracy leaves out is computed from what ships."""
+
+from persona.dataset import Dataset
+from persona.study import worth
+from persona.study.comparison import value
+
+
+def test_new_sentences_are_tested_on_the_same_clips_as_known_ones():
+    known, new = worth.sentences()
+    assert known.emotion.sum() == new.emotion.sum() == len(Dataset("crema-d").clips)
+    assert value(new, "emotion_accuracy") < value(known, "emotion_accuracy")
+
+
+def test_the_model_names_what_listeners_heard_less_often_than_neutral_would():
+    named, neutral = worth.as_heard()
+    assert 0.4 < named < neutral < 0.6
