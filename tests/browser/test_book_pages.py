@@ -36,7 +36,8 @@ def phone(chromium: Browser) -> Iterator[Page]:
 
 def test_the_menu_and_the_contents_open_on_a_phone(phone, address):
     phone.goto(f"{address}/notebooks/00_persona.html")
-    chapter = phone.locator(".bd-sidebar-primary").get_by_role("link", name="What is in the recordings?")
+    sidebar = phone.locator(".bd-sidebar-primary")
+    chapter = sidebar.get_by_role("link", name="What is in the recordings?")
     expect(chapter).not_to_be_in_viewport()
     phone.locator(".primary-toggle:visible").tap()
     expect(chapter).to_be_in_viewport()
