@@ -1,8 +1,14 @@
 """What an accuracy leaves out is computed from what ships."""
 
+import sys
+from pathlib import Path
+
 from persona.dataset import Dataset
 from persona.study import worth
 from persona.study.comparison import value
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "book" / "_ext"))
+import facts
 
 
 def test_new_sentences_are_tested_on_the_same_clips_as_known_ones():
@@ -14,3 +20,10 @@ def test_new_sentences_are_tested_on_the_same_clips_as_known_ones():
 def test_the_model_names_what_listeners_heard_less_often_than_neutral_would():
     named, neutral = worth.as_heard()
     assert 0.4 < named < neutral < 0.6
+
+
+def test_the_card_says_what_new_sentences_leave_of_it_and_what_people_hear():
+    (known, new), heard = worth.sentences(), worth.as_heard()
+    card = facts.model_card()
+    for share in (*(value(sums, "emotion_accuracy") for sums in (known, new)), *heard):
+        assert f"{share:.1%}" in card
