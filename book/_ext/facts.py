@@ -74,8 +74,8 @@ def _beyond() -> str:
     known, new = (comparison.value(sums, "emotion_accuracy") for sums in worth.sentences())
     named, neutral = worth.as_heard()
     return (
-        "The actors say sentences that the networks learnt from. On new sentences, networks of this "
-        f"kind name {new:.1%} of the emotions; on known ones, from equally many clips, {known:.1%}. "
+        "The actors say sentences of the training. On new sentences, networks of this "
+        f"kind name {new:.1%} of the emotions; on known ones, with as many clips, {known:.1%}. "
         "Emotions are those that actors intend, not those that people hear: where most listeners "
         f"heard one emotion, the model names that one in {named:.1%} of clips, and the answer "
         f"*neutral* for all would be right in {neutral:.1%}."
