@@ -1,5 +1,6 @@
 """One environment, said three times: project file, lock and environment.yml agree."""
 
+import os
 import re
 import tomllib
 from importlib.metadata import metadata, version
@@ -74,6 +75,15 @@ def test_conda_brings_the_same_python_and_takes_every_package_from_the_lock():
     assert PROJECT["requires-python"].startswith(f">={python}")
     assert not set(map(normal, packages)) & set(lock()) - {"pip"}
     assert "pip install --no-deps -r requirements.lock" in text
+
+
+def test_binder_takes_the_steps_of_conda_and_so_has_the_same_environment():
+    described = (ROOT / "environment.yml").read_text()
+    assert (ROOT / ".binder" / "environment.yml").read_text() == described
+    script = ROOT / ".binder" / "postBuild"
+    steps = re.findall(r"pip install .+", script.read_text().replace(" --no-cache-dir", ""))
+    assert steps == re.findall(r"pip install .+", described) and len(steps) == 2
+    assert os.access(script, os.X_OK)
 
 
 def test_the_lock_installs_on_the_oldest_python_that_the_project_takes():
