@@ -1,10 +1,13 @@
 """Figures show what they are given, in one style, with one legend."""
 
 import io
+import re
+from base64 import b64decode
 
 import numpy as np
 import pandas as pd
 import pytest
+from IPython.core.formatters import DisplayFormatter
 
 from persona import calibration
 from persona.audio import RATE
@@ -32,6 +35,25 @@ def sums(emotion: float, gender: float = 0.9, error: float = 8.0) -> Sums:
     return Sums(confusion, genders, np.stack(moments, axis=-1)[None], SPEAKERS)
 
 
+@pytest.fixture(autouse=True)
+def every_figure_says_what_it_shows(monkeypatch):
+    """Each that a test draws has a finding, with a number, which a notebook keeps."""
+    drawn = []
+    style = figures.subplots
+
+    def remembering(*sizes):
+        figure, axes = style(*sizes)
+        drawn.append(figure)
+        return figure, axes
+
+    for module in (figures, figures_data):
+        monkeypatch.setattr(module, "subplots", remembering)
+    yield
+    for figure in drawn:
+        assert re.search(r"\d", figure.finding) and figure.finding.endswith(".")
+        assert "  " not in figure.finding and "nan" not in figure.finding
+
+
 def labels(figure) -> list[str]:
     [legend] = figure.legends
     return [text.get_text() for text in legend.get_texts()]
@@ -57,6 +79,13 @@ ROWS = {
 
 
 class TestIntervals:
+    def test_say_which_row_is_least_and_which_is_most(self):
+        rows = {"MFCC, FCN": {"random-clip": sums(0.54)}, "d-vector": {"random-clip": sums(0.6)}}
+        said = figures.intervals(rows, sums(0.17), measures=["emotion_accuracy"]).finding
+        assert said == (
+            "emotion, %: random clips 54.0 (MFCC, FCN) to 60.0 (d-vector); ignoring the voice 17.0."
+        )
+
     def test_draw_a_row_per_label_and_a_panel_per_measure(self):
         figure = figures.intervals(ROWS)
         assert [title(axis) for axis in figure.axes] == [
@@ -110,6 +139,15 @@ def test_groups_of_another_attribute_are_set_apart():
     one, two, three = figure.axes[0].get_yticks()
     assert three - two > two - one
     assert labels(figure) == ["significant", "not significant"]
+
+
+def test_a_notebook_keeps_the_finding_with_the_picture():
+    figure = figures.confusion({"": np.eye(6) * 3 + np.eye(6)[::-1]}, EMOTIONS)
+    assert "right in per cent, 75" in figure.finding
+    figure.suptitle("Mostly right")
+    shown, about = DisplayFormatter().format(figure)
+    assert b64decode(shown["image/png"]).startswith(b"\x89PNG")
+    assert about["image/png"]["alt"] == f"Mostly right. {figure.finding}"
 
 
 def test_confusions_are_in_per_cent_of_the_row():

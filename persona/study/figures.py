@@ -14,12 +14,14 @@ from persona import evaluation
 from persona.evaluation import Sums
 from persona.labels import EMOTIONS
 from persona.own.style import GREY, HATCHES, INK, Look, legend, look, subplots
+from persona.study import descriptions
 from persona.study.comparison import value
 from persona.study.terms import MEASURES, METRICS, shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+
+    from persona.own.described import Described
 
 PANELS = tuple(MEASURES.values())
 """The paper's three measures, a panel each."""
@@ -36,7 +38,7 @@ def intervals(
     baseline: Sums | None = None,
     quoted: Mapping[Any, Mapping[str, float]] | None = None,
     measures: Sequence[str] = PANELS,
-) -> "Figure":
+) -> "Described":
     """Values with 95 % intervals over speakers: a row per label, a marker per series.
 
     rows : label to the sums of each series; a label without any has a row all the same.
@@ -68,10 +70,12 @@ def intervals(
                 axis.plot(METRICS[metric].factor * theirs, y, how.marker, color=how.colour,
                           fillstyle="none", markersize=7, label="paper")  # fmt: skip
     legend(figure, axes[0])
+    shown_rows = {_name(y): {_name(x): of for x, of in row.items()} for y, row in rows.items()}
+    figure.finding = descriptions.intervals(shown_rows, baseline, measures)
     return figure
 
 
-def differences(table: pd.DataFrame) -> "Figure":
+def differences(table: pd.DataFrame) -> "Described":
     """Differences of `comparison.compare` with their intervals, a panel per metric.
 
     A filled marker is significant after Holm's correction, an open one is not.
@@ -88,10 +92,11 @@ def differences(table: pd.DataFrame) -> "Figure":
         for y, (_, row) in enumerate(rows.iterrows()):
             _tested(axis, y, row, "difference")
     legend(figure, axes[0])
+    figure.finding = descriptions.differences(table)
     return figure
 
 
-def groups(table: pd.DataFrame, headings: Mapping[str, str]) -> "Figure":
+def groups(table: pd.DataFrame, headings: Mapping[str, str]) -> "Described":
     """Errors of groups of clips, a panel per task, a row per group, attributes set apart.
 
     table : columns attribute, group, task, value, low, high and clear (whether the group differs
@@ -111,6 +116,7 @@ def groups(table: pd.DataFrame, headings: Mapping[str, str]) -> "Figure":
         for _, row in table[table["task"] == task].iterrows():
             _tested(axis, places[row["attribute"], row["group"]], row, "value")
     legend(figure, axes[0])
+    figure.finding = descriptions.groups(table, headings)
     return figure
 
 
@@ -121,7 +127,7 @@ def confusion(
     true: str = "acted",
     predicted: str = "predicted",
     columns: Sequence[str] | None = None,
-) -> "Figure":
+) -> "Described":
     """Confusion matrices side by side, in per cent of each row.
 
     counts : by title, shape (C, C), rows the label.
@@ -140,10 +146,11 @@ def confusion(
         axis.set(title=title, xlabel=f"{predicted}, % of the row", ylabel=true)
         axis.tick_params(axis="x", rotation=40)
         axis.tick_params(axis="y", rotation=0)
+    figure.finding = descriptions.confusion(counts, classes, columns or classes)
     return figure
 
 
-def learning_curves(history: pd.DataFrame, title: str) -> "Figure":
+def learning_curves(history: pd.DataFrame, title: str) -> "Described":
     """Mean loss of each task per epoch on training and validation rows, a panel per task.
 
     history : columns of `training.History.frame`, of one network or of several; the band is their
@@ -166,6 +173,7 @@ def learning_curves(history: pd.DataFrame, title: str) -> "Figure":
     axes[0, 0].set_ylabel("loss")
     figure.suptitle(title, x=0.01, ha="left")
     legend(figure, axes[0])
+    figure.finding = descriptions.learning_curves(history)
     return figure
 
 
@@ -174,7 +182,7 @@ def curves(
     xlabel: str,
     baseline: Sums | None = None,
     measures: Sequence[str] = PANELS,
-) -> "Figure":
+) -> "Described":
     """Measures over the amount of something (log scale), a line per series, 95 % bars.
 
     series : name to the sums at each amount.
@@ -199,10 +207,12 @@ def curves(
         axis.set(title=METRICS[metric].heading, xlabel=xlabel)
         axis.grid(axis="y", alpha=0.3)
     legend(figure, axes[0])
+    named = {_name(name): points for name, points in series.items()}
+    figure.finding = descriptions.curves(named, measures)
     return figure
 
 
-def reliability(tasks: Mapping[str, Mapping[str, pd.DataFrame]]) -> "Figure":
+def reliability(tasks: Mapping[str, Mapping[str, pd.DataFrame]]) -> "Described":
     """Accuracy against confidence, a panel per task and a line per state of the network.
 
     tasks : task to state to a frame of `calibration.reliability`. The area of a marker is the
@@ -220,10 +230,11 @@ def reliability(tasks: Mapping[str, Mapping[str, pd.DataFrame]]) -> "Figure":
         axis.plot([low, 1], [low, 1], ":", color=INK)
         axis.set(title=task, xlabel="confidence", ylabel="share right")
     legend(figure, axes[0])
+    figure.finding = descriptions.reliability(tasks)
     return figure
 
 
-def age_scatter(panels: Mapping[str, Sums]) -> "Figure":
+def age_scatter(panels: Mapping[str, Sums]) -> "Described":
     """Each speaker's age against the ages predicted of their clips, a panel per title.
 
     A dot is the mean over a speaker's clips and seeds, its bar one standard deviation either way;
@@ -239,10 +250,11 @@ def age_scatter(panels: Mapping[str, Sums]) -> "Figure":
         ends = [min((true / n).min(), mean.min()) - 2, max((true / n).max(), mean.max()) + 2]
         axis.plot(ends, ends, ":", color=INK)
         axis.set(title=title, xlabel="age, years", ylabel="predicted age, years")
+    figure.finding = descriptions.age_scatter(panels)
     return figure
 
 
-def shares(table: pd.DataFrame) -> "Figure":
+def shares(table: pd.DataFrame) -> "Described":
     """Per cent of the variance between the groups of each factor.
 
     table : of `geometry.variance_shares`, index representation, a column per factor.
@@ -257,6 +269,7 @@ def shares(table: pd.DataFrame) -> "Figure":
     axis.set_xticks(range(len(table)), [shown(name) for name in table.index])
     axis.set_ylabel("% of the variance")
     legend(figure, [axis])
+    figure.finding = descriptions.shares(table.rename(index=shown))
     return figure
 
 

@@ -9,13 +9,14 @@ import pandas as pd
 from persona.audio import RATE
 from persona.labels import GENDERS
 from persona.own.style import GREY, HATCHES, INK, SERIES, legend, look, subplots
-from persona.study.terms import shown
+from persona.study import descriptions
+from persona.study.terms import listed, shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
     from persona.network import Network
+    from persona.own.described import Described
 
 _COLUMNS = ("emotion", "gender", "age", "speaker")
 _LAYERS = {
@@ -26,7 +27,7 @@ _LAYERS = {
 }
 
 
-def speakers(clips: pd.DataFrame) -> "Figure":
+def speakers(clips: pd.DataFrame) -> "Described":
     """Ages of the speakers, women above the axis and men below."""
     figure, axes = subplots(1, 1, 7.5, 3.6)
     axis = axes[0, 0]
@@ -42,10 +43,15 @@ def speakers(clips: pd.DataFrame) -> "Figure":
     axis.yaxis.set_major_formatter(lambda number, _: f"{abs(number):.0f}")
     axis.set(xlabel="age, years", ylabel="speakers")
     legend(figure, [axis])
+    every, sexes = people["age"], people["gender"].value_counts()
+    figure.finding = (
+        listed([f"{n} {gender} speakers" for gender, n in sexes.items()])
+        + f" of {every.min()} to {every.max()} years, half of them up to {every.median():.0f}."
+    )
     return figure
 
 
-def waveform(samples: np.ndarray, segments: np.ndarray | None = None) -> "Figure":
+def waveform(samples: np.ndarray, segments: np.ndarray | None = None) -> "Described":
     """Amplitude over time: float samples at 16 kHz, shape (n,).
 
     segments : start and end in seconds of what is shaded as speech, shape (k, 2).
@@ -53,14 +59,20 @@ def waveform(samples: np.ndarray, segments: np.ndarray | None = None) -> "Figure
     figure, axes = subplots(1, 1, 9, 2.4)
     axis = axes[0, 0]
     axis.plot(np.arange(len(samples)) / RATE, samples, color=INK, linewidth=0.5)
-    for start, end in segments if segments is not None else ():
+    spoken = segments if segments is not None else np.empty((0, 2))
+    for start, end in spoken:
         axis.axvspan(start, end, color=look("validation").colour, alpha=0.15, label="speech")
     axis.set(xlabel="time, s", ylabel="amplitude", xlim=(0, len(samples) / RATE))
     legend(figure, [axis])
+    spans = [f"{start:.2f} to {end:.2f} s" for start, end in spoken]
+    figure.finding = (
+        f"{len(samples) / RATE:.2f} s, loudest at {abs(samples).argmax() / RATE:.2f} s; "
+        f"speech: {listed(spans) or 'not marked'}."
+    )
     return figure
 
 
-def spectrogram(power: np.ndarray, hop: int = 160, floor: float = 80.0) -> "Figure":
+def spectrogram(power: np.ndarray, hop: int = 160, floor: float = 80.0) -> "Described":
     """Power over time and frequency, in decibels below its largest value.
 
     power : shape (frequencies, frames), from 0 Hz to half of 16 kHz. hop : samples between frames.
@@ -74,10 +86,12 @@ def spectrogram(power: np.ndarray, hop: int = 160, floor: float = 80.0) -> "Figu
     )  # fmt: skip
     axes[0, 0].set(xlabel="time, s", ylabel="frequency, kHz")
     figure.colorbar(image, ax=axes[0, 0], label="dB")
+    below = np.searchsorted(np.cumsum(power.sum(axis=1)) / power.sum(), 0.9) / (len(power) - 1)
+    figure.finding = f"90 % of the power is below {below * RATE / 2000:.1f} kHz."
     return figure
 
 
-def takes(clips: Mapping[str, Mapping[str, np.ndarray]], hop: int = 160) -> "Figure":
+def takes(clips: Mapping[str, Mapping[str, np.ndarray]], hop: int = 160) -> "Described":
     """Clips side by side: spectrogram, pitch and loudness over time, a column for each title.
 
     clips : by title, `power` of shape (frequencies, frames), `pitch` in Hz (NaN: no voice) and
@@ -109,7 +123,7 @@ def takes(clips: Mapping[str, Mapping[str, np.ndarray]], hop: int = 160) -> "Fig
     return figure
 
 
-def chain(steps: Sequence[tuple[str, str]]) -> "Figure":
+def chain(steps: Sequence[tuple[str, str]]) -> "Described":
     """Steps from left to right, each a box of a name and what happens there."""
     figure, axes = subplots(1, 1, 11, 1.0)
     axis = axes[0, 0]
@@ -124,7 +138,7 @@ def chain(steps: Sequence[tuple[str, str]]) -> "Figure":
 
 def frames(
     matrices: Mapping[str, np.ndarray], hop: int = 160, label: str = "coefficient"
-) -> "Figure":
+) -> "Described":
     """Matrices of shape (numbers, frames) over time, one above the other.
 
     matrices : by title. label : what the numbers of a frame are.
@@ -138,10 +152,15 @@ def frames(
         axis.set(title=title, ylabel=label)
         figure.colorbar(image, ax=axis)
     axes[-1, 0].set_xlabel("time, s")
+    figure.finding = " ".join(
+        f"{title}: {matrix.shape[0]} numbers in each of {matrix.shape[1]} frames, "
+        f"from {matrix.min():.1f} to {matrix.max():.1f}."
+        for title, matrix in matrices.items()
+    )
     return figure
 
 
-def maps(points: Mapping[str, np.ndarray], clips: pd.DataFrame) -> "Figure":
+def maps(points: Mapping[str, np.ndarray], clips: pd.DataFrame) -> "Described":
     """2-D maps, a row per representation, marked by emotion, gender, age and speaker.
 
     points : representation to an array of shape (len(clips), 2).
@@ -160,6 +179,8 @@ def maps(points: Mapping[str, np.ndarray], clips: pd.DataFrame) -> "Figure":
         if number >= len(_COLUMNS):
             axis.set_title("")
     legend(figure, list(axes[0, :2]), columns=8, scale=2.5)
+    named = {shown(name): where for name, where in points.items()}
+    figure.finding = descriptions.neighbours(named, clips)
     return figure
 
 
@@ -181,7 +202,7 @@ def _scatter(axis: "Axes", where: np.ndarray, labels: pd.Series) -> None:
                      linewidths=0, label=str(one))  # fmt: skip
 
 
-def embedding(vector: np.ndarray, parts: Mapping[str, int] | None = None) -> "Figure":
+def embedding(vector: np.ndarray, parts: Mapping[str, int] | None = None) -> "Described":
     """The numbers of one vector, shape (d,), as bars; the axis is logarithmic beyond 1.
 
     parts : names of stretches of the vector and how many numbers each has.
@@ -197,10 +218,15 @@ def embedding(vector: np.ndarray, parts: Mapping[str, int] | None = None) -> "Fi
     axis.set_yscale("symlog", linthresh=1)
     axis.set(xlabel="dimension", ylabel="value", xlim=(-0.5, len(vector) - 0.5))
     legend(figure, [axis])
+    low, high = vector.argmin(), vector.argmax()
+    figure.finding = (
+        f"{len(vector)} numbers, from {vector[low]:.1f} (dimension {low}) to {vector[high]:.1f} "
+        f"(dimension {high})."
+    )
     return figure
 
 
-def network(model: "Network") -> "Figure":
+def network(model: "Network") -> "Described":
     """The layers of a network from its input to its three heads, drawn from the model itself.
 
     A box is a layer with weights and what follows it without any; behind it, the shape of what it
@@ -220,6 +246,10 @@ def network(model: "Network") -> "Figure":
         _box(axis, x, len(steps), f"{task}: {head.out_features}")
     axis.set(xlim=(-1.2, 1.2), ylim=(len(steps) + 0.5, -0.5))
     axis.set_axis_off()
+    figure.finding = (
+        f"From above: {'; '.join(f'{name}, {shape}' for name, shape in steps)}; heads: "
+        f"{listed([f'{task}, {head.out_features}' for task, head in heads.items()])}."
+    )
     return figure
 
 
