@@ -109,7 +109,7 @@ def test_the_browser_is_told_what_is_read_and_what_the_model_is(app, monkeypatch
     assert App(Ear()).limit == 3e6
     assert {".m4a", ".webm", ".amr"} <= set(app.accept.split(","))
     assert app.card["limits"] == CARD["limits"] and app.card["uses"] == CARD["uses"]
-    assert app.columns == list(answers.columns())
+    assert app.columns == {by: list(answers.columns(by=by)) for by in answers.BY}
 
 
 def test_names_no_emotion_less_probable_than_was_asked():

@@ -13,13 +13,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from persona import calibration
 from persona.audio import downmix, quality, reader, resampling, speech
 from persona.errors import ModelError, StoreError
 from persona.keeping import store
 from persona.labels import GENDERS
-from persona.model import answers, prediction, predictor
+from persona.model import answers, heads, prediction, predictor, summary
 from persona.model import card as cards
+from persona.people import channels, diarisation, different
 from persona.representations import campplus
 
 MAX_BYTES = 50_000_000
@@ -61,8 +61,11 @@ def write(folder: Path, runtime: Path, model: str | None = None) -> int:
     shipped = store.shipped()
     contents = {
         "silero": shipped.joinpath(*speech.FILE).read_bytes(),
-        "campplus": _cut((shipped / "models/campplus/campplus.onnx").read_bytes(), layers),
-        "heads": _halved(loaded.heads),
+        "campplus": _cut(
+            (shipped / "models/campplus/campplus.onnx").read_bytes(), [*layers, "frames"]
+        ),
+        "projection": campplus.projection().tobytes(),
+        "heads": _halved(_cut(loaded.heads, [*cards.ALL, heads.USUAL])),
         "runtime": wasm.read_bytes(),
     }
     shutil.copytree(_STATIC / "listen", folder, dirs_exist_ok=True)
@@ -78,7 +81,7 @@ def write(folder: Path, runtime: Path, model: str | None = None) -> int:
         "emotions": classes["emotion"],
         "genders": GENDERS,
         "card": loaded.card,
-        "columns": answers.columns(classes["emotion"]),
+        "columns": {by: answers.columns(classes["emotion"], by) for by in answers.BY},
         "parts": sorted({*_parts(folder), "bundle.json"}),
         "constants": numbers,
     }
@@ -109,8 +112,12 @@ def constants() -> dict[str, dict[str, Any]]:
             **_of(speech, "SURE", "PHRASE", "LONGEST", "NEAR", "CALM", "EDGE"),
             **_of(quality, "CLIPPED", "FRAME", "NARROW", "SILENT", "STEP"),
         },
-        "campplus": _of(campplus, "LEVEL"),
-        "calibration": _of(calibration, "ALIKE", "MANY"),
+        "campplus": _of(campplus, "FRAMES", "LEVEL"),
+        "channels": _of(channels, "LISTENED", "LITTLE", "LOUD", "SWING", "TOGETHER"),
+        "diarisation": _of(diarisation, "ALIKE", "FEWEST", "LEAST", "PART", "STRETCH", "SURE"),
+        "different": _of(different, "ALIKE", "MANY"),
+        "prediction": _of(prediction, "SCHEMA"),
+        "summary": _of(summary, "PAUSE"),
     }
 
 
@@ -126,13 +133,14 @@ def _layers(card: dict[str, Any]) -> list[str]:
 
 
 def _cut(graph: bytes, outputs: Iterable[str]) -> bytes:
-    """The part of a graph that these outputs need."""
+    """The part of a graph that these outputs need, as far as it has them."""
     import onnx
     from onnx.utils import Extractor
 
     whole = onnx.load_from_string(graph)
-    inputs = [value.name for value in whole.graph.input]
-    return Extractor(whole).extract_model(inputs, list(outputs)).SerializeToString()
+    inputs, there = ([v.name for v in part] for part in (whole.graph.input, whole.graph.output))
+    wanted = [name for name in outputs if name in there]
+    return Extractor(whole).extract_model(inputs, wanted).SerializeToString()
 
 
 def _halved(graph: bytes) -> bytes:

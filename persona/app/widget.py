@@ -45,7 +45,7 @@ class App(anywidget.AnyWidget):
     limit = traitlets.Float().tag(sync=True)
     examples = traitlets.List(traitlets.Unicode()).tag(sync=True)
     card = traitlets.Dict().tag(sync=True)
-    columns = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    columns = traitlets.Dict().tag(sync=True)
     answers = traitlets.List(traitlets.Dict()).tag(sync=True)
 
     def __init__(self, predictor: Predictor | None = None, at_least: float = 0.0) -> None:
@@ -58,7 +58,9 @@ class App(anywidget.AnyWidget):
                 p.name for p in sorted(self._folder.glob("*")) if p.suffix in audio.EXTENSIONS
             ],
             card={name: self._predictor.card[name] for name in ("limits", "uses")},
-            columns=list(answers.columns(self._predictor.emotions)),
+            columns={
+                by: list(answers.columns(self._predictor.emotions, by)) for by in answers.BY
+            },
         )
         self.on_msg(self._take)
 

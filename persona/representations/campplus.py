@@ -104,7 +104,7 @@ class CAMPPlus:
             np.concatenate([part.mean(axis=1), part.std(axis=1, ddof=part.shape[1] > 1), [1]])
             for part in parts
         ]
-        found = np.array(statistics, np.float32) @ _projection(_folder()).T
+        found = np.array(statistics, np.float32) @ projection().T
         return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
 
     def _run(self, outputs: list[str], waveform: np.ndarray) -> list[np.ndarray]:
@@ -120,6 +120,11 @@ class CAMPPlus:
             "graph_sha256": made["graph_sha256"],
             "weights": made["weights"],
         }
+
+
+def projection() -> np.ndarray:
+    """From mean and deviation of frames, and a 1, to their embedding, float32 (192, 1025)."""
+    return _projection(_folder())
 
 
 def _levelled(waveform: np.ndarray) -> np.ndarray:
@@ -153,7 +158,6 @@ def _made(folder: Path) -> dict[str, Any]:
 
 @cache
 def _projection(folder: Path) -> np.ndarray:
-    """From mean and deviation of frames, and a 1, to their embedding, shape (192, 1025)."""
     silence = {"waveform": np.zeros(RATE, np.float32)}
     return _session(folder, 1).run(["projection"], silence)[0]
 

@@ -26,6 +26,7 @@ from persona.app import page as pages
 from persona.audio import RATE, degradations
 from persona.keeping import store
 from persona.model import answers
+from persona.people import conversations
 
 MEASURED = ROOT / "persona" / "app" / "static" / "listen" / "measured.json"
 SHARED = ROOT.parent / "shared"
@@ -168,16 +169,20 @@ def clips(tmp_path_factory) -> dict[str, list[Path]]:
 
 
 def differences(mine: dict, theirs: dict) -> tuple[float, float]:
-    """Largest of probabilities and of ages, of the whole and of every window."""
+    """Largest of probabilities and of ages: of the whole, every window, person and turn."""
     pairs = [(mine, theirs), *zip(mine["timeline"], theirs["timeline"], strict=True)]
+    for one, other in zip(mine["people"], theirs["people"], strict=True):
+        pairs += [(one, other), *zip(one["turns"], other["turns"], strict=True)]
     shares = [abs(a[task][k] - b[task][k]) for a, b in pairs
-              for task in ("emotion", "gender") for k in a[task]]  # fmt: skip
+              for task in ("emotion", "gender") if task in a for k in a[task]]  # fmt: skip
     years = [abs(a[k] - b[k]) for a, b in pairs for k in ("age", "age_low", "age_high") if k in a]
     return max(shares), max(years)
 
 
-NOT_IN_THE_PAGE = {"people", "schema"}
-"""The page tells nobody apart: it answers as for one person."""
+def edges(row: dict) -> list[list[float]]:
+    """Start, end and seconds of each turn of each person."""
+    return [[turn[k] for k in ("start", "end", "seconds")]
+            for person in row["people"] for turn in person["turns"]]  # fmt: skip
 
 
 @pytest.mark.slow
@@ -188,10 +193,10 @@ def test_thirty_clips_are_answered_as_python_does(chromium, site, page, clips, p
     first = float(re.search(r"in ([\d.]+) s", page.locator(".persona-status").inner_text())[1])
     rows = answer(page, *files[1:])
     predictor = Predictor.load()
-    expected = [predictor.predict(file, people=1).to_dict() for file in files]
+    expected = [predictor.predict(file).to_dict() for file in files]
     for file, row, right in zip(files, rows, expected, strict=True):
         assert row.pop("file") == file.name
-        assert set(row) == set(right) - NOT_IN_THE_PAGE, row
+        assert list(row) == list(right), row
         assert row["trust"] == pytest.approx(right["trust"], abs=ANY_RATE[0])
         print(file.name, *differences(row, right))
     found = {}
@@ -216,6 +221,66 @@ def test_thirty_clips_are_answered_as_python_does(chromium, site, page, clips, p
     }  # fmt: skip
     store.write_json(pictures / "measured.json", measured)
     print(measured)
+
+
+def actor(number: int) -> conversations.Turn:
+    files = sorted((SHARED / "crema-d" / "audio").glob(f"{number}_*.flac"))
+
+    def turn(rng: np.random.Generator) -> np.ndarray:
+        return np.concatenate([audio.read(files[n]).samples for n in rng.choice(len(files), 2)])
+
+    return turn
+
+
+def conversation(seed: int, *actors: int, **given) -> np.ndarray:
+    people = {str(number): actor(number) for number in actors}
+    return conversations.conversation(people, seed, **given).samples
+
+
+def call() -> np.ndarray:
+    """Two who speak in turn, each in a channel of their own."""
+    lines = conversation(0, 1002, turns=6), conversation(1, 1001, turns=6)
+    pause = np.zeros(max(map(len, lines)), np.float32)
+    size = min(map(len, lines)) // 2
+    one = np.concatenate([lines[0][:size], pause[:size], lines[0][size : 2 * size]])
+    two = np.concatenate([pause[:size], lines[1][:size], pause[:size]])
+    return np.stack([one, two], axis=1)
+
+
+@pytest.fixture(scope="session")
+def several(tmp_path_factory) -> list[Path]:
+    if not (SHARED / "crema-d" / "audio").is_dir():
+        pytest.skip("needs ../shared/crema-d/audio")
+    made = {
+        "one": conversation(0, 1060, turns=6),
+        "two": conversation(1, 1001, 1002),
+        "three": conversation(2, 1003, 1010, 1020),
+        "four": conversation(3, 1005, 1030, 1040, 1050, devices=True),
+        "call": call(),
+        "deaf": np.stack([0.003 * np.random.default_rng(0).standard_normal(20 * RATE),
+                          np.resize(conversation(4, 1013, turns=6), 20 * RATE)], axis=1),
+    }  # fmt: skip
+    folder = tmp_path_factory.mktemp("conversations")
+    for name, samples in made.items():
+        (folder / f"{name}.wav").write_bytes(encode(samples))
+    return [folder / f"{name}.wav" for name in made]
+
+
+@pytest.mark.slow
+def test_six_conversations_are_answered_by_person_as_python_does(page, several):
+    rows = answer(page, *several)
+    expected = [Predictor.load().predict(file).to_dict() for file in several]
+    assert [len(right["people"]) for right in expected[:2]] == [1, 2]
+    for file, row, right in zip(several, rows, expected, strict=True):
+        assert len(row["people"]) == len(right["people"]), file.name
+        assert np.allclose(edges(row), edges(right), atol=0.011), file.name
+        people = [[window["person"] for window in one["timeline"]] for one in (row, right)]
+        assert people[0] == people[1], file.name
+        assert row["notes"] == right["notes"] and row["schema"] == right["schema"]
+        print(file.name, *differences(row, right))
+        assert (np.array(differences(row, right)) <= ANY_RATE).all(), file.name
+    assert "each channel is a person" in rows[4]["notes"]
+    assert "only channel 2 was heard" in rows[5]["notes"]
 
 
 CODERS = {"mp3": ("libmp3lame", "mp3"), "m4a": ("aac", "ipod"), "aac": ("aac", "adts"),
@@ -322,18 +387,23 @@ def test_the_page_reloads_without_a_server_once_it_has_answered(chromium, bundle
     page.context.close()
 
 
-def test_csv_is_that_of_the_command(page, tmp_path):
-    risky = tmp_path / '=cmd, "quoted".flac'
-    shutil.copy(CLIP, risky)
+def test_csv_is_that_of_the_command_by_file_person_and_turn(page, tmp_path):
+    risky = tmp_path / '=cmd, "quoted".wav'
+    other = ROOT / "data" / "listening" / "1011_MTI_FEA_XX.flac"
+    risky.write_bytes(encode(np.concatenate(3 * [audio.read(f).samples for f in (CLIP, other)])))
     broken = tmp_path / "broken.wav"
     broken.write_text("no sound")
     rows = answer(page, risky, broken)
-    with page.expect_download() as started:
-        page.get_by_text("Save as CSV").click()
     rows = json.loads(json.dumps(rows), parse_int=float)  # JavaScript writes 0.0 as 0
-    header = answers.columns()
-    lines = [answers.csv_line(header), *(answers.csv_row(row, header) for row in rows)]
-    assert started.value.path().read_bytes().decode() == "".join(lines)
+    assert len(rows[0]["people"]) > 1
+    for by in answers.BY:
+        with page.expect_download() as started:
+            name = "Save as CSV" + ("" if by == "file" else f" by {by}")
+            page.get_by_text(name, exact=True).click()
+        header = answers.columns(by=by)
+        parts = [part for row in rows for part in answers.rows(row, by)]
+        expected = [answers.csv_line(header), *(answers.csv_row(part, header) for part in parts)]
+        assert started.value.path().read_bytes().decode() == "".join(expected)
 
 
 def test_a_first_press_without_a_network_is_one_sentence_and_the_next_press_works(page, recordings):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_prediction import ODD, prediction
+from made_prediction import ODD, person, prediction
 
 pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import Browser, Page
@@ -112,6 +112,49 @@ def test_a_task_that_the_model_was_not_trained_on_has_no_place(page, task):
     assert {name for name in own if own[name] in strips} == shown
     assert "NaN" not in page.content()
     assert len(said(page, predicted).split(",")) == 2
+
+
+@pytest.fixture
+def two() -> Prediction:
+    """Who says three quarters of it, in two turns, and who says the rest in between."""
+    found = prediction(60.0, ("2 people speak: this is who speaks most, 75% of it",))
+    fields = vars(found)
+    other = fields | {"emotion": {name: float(name == "sad") for name in found.emotion}}
+    people = (person(fields, [(0, 10), (50, 60)], 0.75), person(other, [(20, 30)], 0.25))
+    line = replace(found.timeline, person=np.array([0, 1]))
+    return replace(found, people=people, timeline=line)
+
+
+def test_each_of_several_people_has_a_card_and_a_lane(page, two):
+    text = draw(page, two)
+    assert page.locator("article h4").all_text_contents() == ["Person 1", "Person 2"]
+    assert page.locator("article .persona-emotion").all_text_contents() == ["happy 60%", "sad 100%"]
+    assert "by 2 people" in text and "this is who speaks most" not in text
+    assert "22.5 s of speech in 2 turns, 75% of all" in text
+    assert page.locator(".persona-emotion").count() == 2  # none of a mixture
+    lanes = page.locator(".persona-lane").all()
+    assert [lane.locator("button").count() for lane in lanes] == [2, 1]
+    assert drawn(page, ".persona-lane button", "aria-label", "style")[2] == (
+        "Person 2, 20.0 to 30.0 s, sad 100%: play", "left: 33.3333%; width: 16.6667%;",
+    )  # fmt: skip
+    assert said(page, two) == (
+        "a.wav: 2 people speak. Person 1: happy 60%, male 70%, 41 years. "
+        "Person 2: sad 100%, male 70%, 41 years."
+    )
+
+
+def test_a_click_on_a_turn_plays_it(page, two):
+    page.evaluate(
+        "(given) => document.body.replaceChildren(result(...given, (...at) => (window.at = at)))",
+        [{"file": "a.wav", **two.to_dict()}, two.outline().tolist(), "1-0"],
+    )
+    page.get_by_role("button", name="Person 1, 50.0 to 60.0 s, happy 60%: play").click()
+    assert page.evaluate("window.at") == [50, 60]
+
+
+def test_one_person_has_neither_card_nor_lane(page):
+    draw(page, prediction(60.0))
+    assert page.locator("article, .persona-lane, button").count() == 0
 
 
 def test_one_window_has_no_timeline_and_two_have(page):

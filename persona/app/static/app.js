@@ -9,7 +9,7 @@ import { NOT_FOR, about, result, sentence } from "./view.js";
 // An answer is a `row` (a file with its prediction, as persona/model/prediction.py gives it, or
 // with its error), the `envelope` of its waveform, and the `key` of the recording that is played.
 //
-// `sources` are those of `intake`; `columns` those of the CSV; `hint` stands beside the button until
+// `sources` are those of `intake`; `columns` those of each CSV; `hint` stands beside the button until
 // the first press, `where` behind each. `answer(file, key, say)` gives an answer once it is shown;
 // on its way it says a share from 0 to 1, with a text where it does not yet listen.
 export function app(el, { sources, card, columns, hint, where, answer }) {
@@ -61,15 +61,18 @@ export function app(el, { sources, card, columns, hint, where, answer }) {
     chosen = files.map((file, i) => [file, `${batch}-${i}`]);
     button.disabled = !files.length;
   };
+  const { close, play } = intake(taking, { ...sources, taken });
   return {
-    close: intake(taking, { ...sources, taken }),
+    close,
     show(answers) {
-      for (const one of answers) if (!shown.has(one.key)) results.prepend(drawn(one));
+      for (const one of answers) if (!shown.has(one.key)) results.prepend(drawn(one, play));
       for (const { key } of answers) shown.add(key);
       while (results.childElementCount > answers.length) results.lastChild.remove();
       const rows = answers.map(({ row }) => row);
+      const several = rows.some(({ people }) => people?.length > 1);
       const files = [
-        saved("csv", "text/csv", csv(rows, columns)),
+        ...(several ? ["file", "person", "turn"] : ["file"]).map((by) =>
+          saved("csv", "text/csv", csv(rows, columns, by), by === "file" ? "" : ` by ${by}`)),
         saved("json", "application/json", `${JSON.stringify(rows, null, 1)}\n`),
       ];
       for (const { href } of downloads.children) URL.revokeObjectURL(href);
@@ -78,13 +81,13 @@ export function app(el, { sources, card, columns, hint, where, answer }) {
   };
 }
 
-function drawn({ row, envelope, key }) {
+function drawn({ row, envelope, key }, play) {
   return row.error
     ? element("p", { class: "persona-error", role: "alert" }, row.error)
-    : result(row, envelope, key);
+    : result(row, envelope, key, (start, end) => play(key, start, end));
 }
 
-function saved(kind, type, text) {
+function saved(kind, type, text, by = "") {
   const href = URL.createObjectURL(new Blob([text], { type }));
-  return element("a", { download: `persona.${kind}`, href }, `Save as ${kind.toUpperCase()}`);
+  return element("a", { download: `persona.${kind}`, href }, `Save as ${kind.toUpperCase()}${by}`);
 }

@@ -1,12 +1,24 @@
 // Answers as CSV: persona/model/answers.py's lines, cell for cell.
 
-export function csv(rows, columns) {
-  const lines = rows.map((row) => {
+// `by`: "file", "person" or "turn", which a line is of; `columns` are those of each.
+export function csv(rows, columns, by = "file") {
+  const lines = rows.flatMap((row) => parts(row, by)).map((row) => {
     const { quality, emotion, gender, notes = [], ...rest } = row;
     const values = { ...gender, ...emotion, ...quality, ...rest, notes: notes.join("; ") };
-    return columns.map((column) => quoted(cell(values[column])));
+    return columns[by].map((column) => quoted(cell(values[column])));
   });
-  return [columns, ...lines].map((cells) => cells.join(",") + "\n").join("");
+  return [columns[by], ...lines].map((cells) => cells.join(",") + "\n").join("");
+}
+
+// The row of a file, or one of each of its people, or of each turn in order of time.
+function parts(row, by) {
+  if (by === "file" || row.error) return [row];
+  const { file, notes } = row;
+  const people = row.people.map((person, i) => ({ file, person: `${i + 1}`, ...person, notes }));
+  if (by === "person") return people;
+  return people
+    .flatMap(({ person, turns }) => turns.map((turn) => ({ file, person, ...turn })))
+    .sort((a, b) => a.start - b.start);
 }
 
 function cell(value) {

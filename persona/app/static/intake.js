@@ -20,6 +20,20 @@ function follow(audio, key) {
   return audio;
 }
 
+// Plays from `start` to `end`, in seconds; stops where that is what it plays.
+function part(audio, start, end) {
+  const playing = !audio.paused && audio.turn === start;
+  audio.pause();
+  if (playing) return;
+  Object.assign(audio, { turn: start, currentTime: start });
+  const stop = () => {
+    if (audio.turn === start && audio.currentTime >= end) audio.pause();
+    if (audio.turn !== start || audio.paused) audio.removeEventListener("timeupdate", stop);
+  };
+  audio.addEventListener("timeupdate", stop);
+  audio.play();
+}
+
 function wav(audio) {
   const channels = audio.numberOfChannels;
   const view = new DataView(new ArrayBuffer(44 + 2 * channels * audio.length));
@@ -82,7 +96,8 @@ function whyNot(error) {
   return "The microphone gave nothing that can be read: try again, or choose a file.";
 }
 
-// Fills `el`; gives what ends it. `taken` is called with the files of every choice, those within
+// Fills `el`; gives `close`, which ends it, and `play(key, start, end)`, which plays a part of what
+// was taken, seconds, and nothing of what was not. `taken` is called with the files of every choice, those within
 // `limit` bytes, and with the choice's number; `example` gives the bytes of one of `examples`.
 export function intake(el, { accept, limit, examples, example, taken }) {
   const chooser = element("input", {
@@ -95,7 +110,7 @@ export function intake(el, { accept, limit, examples, example, taken }) {
   const button = element("button", { type: "button", class: "persona-record" }, "Record");
   const said = element("p", { class: "persona-said", role: "status", "aria-live": "polite" });
   const players = element("ul", { class: "persona-players", "aria-label": "Audio to hear" });
-  let urls = [];
+  const audios = new Map(); // by key, for as long as the page is open
   let stop = null;
   let latest = 0;
 
@@ -108,15 +123,14 @@ export function intake(el, { accept, limit, examples, example, taken }) {
         `"${file.name}" is ${megabytes(file.size)} MB, over the limit of ${megabytes(limit)} MB: ` +
         "shorten or compress it.")
       .join(" ");
-    urls.forEach((url) => URL.revokeObjectURL(url));
-    urls = fitting.map((file) => URL.createObjectURL(file));
     const batch = (latest = Math.max(Date.now(), latest + 1));
     players.replaceChildren(
       ...fitting.map((file, index) => {
-        const player = { controls: "", src: urls[index], "aria-label": `Play ${file.name}` };
+        const key = `${batch}-${index}`, src = URL.createObjectURL(file);
+        const player = { controls: "", src, "aria-label": `Play ${file.name}` };
+        audios.set(key, follow(element("audio", player), key));
         return element("li", {},
-          element("span", { class: "persona-name" }, file.name),
-          follow(element("audio", player), `${batch}-${index}`));
+          element("span", { class: "persona-name" }, file.name), audios.get(key));
       }));
     taken(fitting, batch);
   };
@@ -171,8 +185,14 @@ export function intake(el, { accept, limit, examples, example, taken }) {
             element("span", { class: "persona-faint" }, "or try"), ...offered)]
         : [])),
     said, players);
-  return () => {
-    if (stop) stop();
-    urls.forEach((url) => URL.revokeObjectURL(url));
+  return {
+    close() {
+      if (stop) stop();
+      audios.forEach(({ src }) => URL.revokeObjectURL(src));
+    },
+    play(key, start, end) {
+      for (const [other, audio] of audios) if (other !== key) audio.pause();
+      if (audios.has(key)) part(audios.get(key), start, end);
+    },
   };
 }

@@ -52,28 +52,95 @@ function said({ emotion, gender, age, age_low, age_high }) {
   return text && `${text[0].toUpperCase()}${text.slice(1)}.`;
 }
 
-export const sentence = (row) => `${row.file}: ${Object.values(words(row)).join(", ")}.`;
+export function sentence(row) {
+  const told = (one) => `${Object.values(words(one)).join(", ")}.`;
+  if (row.people.length === 1) return `${row.file}: ${told(row)}`;
+  const each = row.people.map((person, i) => `${called(i)}: ${told(person)}`);
+  return `${row.file}: ${row.people.length} people speak. ${each.join(" ")}`;
+}
 
-// `key` names the recording that is played, so that its position can be shown.
-export function result(row, envelope, key) {
-  const title = (task) => task[0].toUpperCase() + task.slice(1);
-  const answers = Object.entries(words(row)).map(([task, text]) =>
-    element("div", {},
-      element("dt", {}, title(task)), element("dd", { class: `persona-${task}` }, text)));
+const called = (i) => `Person ${i + 1}`;
+
+// `key` names the recording that is played, so that its position can be shown; `play(start, end)`
+// plays a part of it.
+export function result(row, envelope, key, play = () => {}) {
+  const { people, seconds } = row, alone = people.length === 1;
+  const heard = `${duration(seconds)}, ${duration(row.speech_seconds)} of speech`;
   return element("section", { "aria-label": row.file, "data-audio": key },
     element("h3", {}, row.file),
-    faint(`${duration(row.seconds)}, ${duration(row.speech_seconds)} of speech`),
-    ...row.notes.map(faint),
-    element("p", { class: "persona-words" }, said(row)),
-    element("dl", { class: "persona-answers" }, ...answers),
+    faint(alone ? heard : `${heard} by ${people.length} people`),
+    ...row.notes.filter((note) => alone || !/^\d+ people speak/.test(note)).map(faint),
+    ...(alone ? inWords(row) : []),
     quality(row),
-    element("div", { class: "persona-timed" },
-      waveform(row, envelope), element("i", { class: "persona-at" })),
-    timeAxis(row.seconds, false),
-    ...(row.emotion ? bars("Emotion", row.emotion) : []),
-    ...(row.gender ? bars("Gender", row.gender) : []),
-    ...(row.age === null ? [] : age(row)),
+    ...(alone
+      ? [element("div", { class: "persona-timed" }, waveform(row, envelope), position()),
+          timeAxis(seconds, false), ...inNumbers(row, "h4")]
+      : [...lanes(row, envelope, play),
+          element("div", { class: "persona-people" }, ...people.map(card))]),
     ...(row.timeline.length > 1 ? timeline(row) : []));
+}
+
+function inWords(one) {
+  const title = (task) => task[0].toUpperCase() + task.slice(1);
+  const answers = Object.entries(words(one)).map(([task, text]) =>
+    element("div", {},
+      element("dt", {}, title(task)), element("dd", { class: `persona-${task}` }, text)));
+  return [
+    element("p", { class: "persona-words" }, said(one)),
+    element("dl", { class: "persona-answers" }, ...answers),
+  ];
+}
+
+function inNumbers(one, heading) {
+  return [
+    ...(one.emotion ? bars("Emotion", one.emotion, heading) : []),
+    ...(one.gender ? bars("Gender", one.gender, heading) : []),
+    ...(one.age === null ? [] : age(one, heading)),
+  ];
+}
+
+// One of several people.
+function card(person, i) {
+  const turns = person.turns.length === 1 ? "1 turn" : `${person.turns.length} turns`;
+  return element("article", { "aria-label": called(i), class: colour(i) },
+    element("h4", {}, called(i)),
+    faint(`${duration(person.seconds)} of speech in ${turns}, ${percent(person.share)} of all`),
+    ...inWords(person),
+    ...inNumbers(person, "h5"));
+}
+
+const COLOURS = 6; // of app.css
+const colour = (i) => `persona-person-${i % COLOURS}`;
+const position = () => element("i", { class: "persona-at" });
+
+// The waveform and, below it, a lane for each person, whose turns play when they are clicked.
+function lanes({ people, seconds, speech }, envelope, play) {
+  const row = (name, own, drawn) =>
+    element("tr", { class: own },
+      element("th", { scope: "row" }, name),
+      element("td", { class: "persona-time" }, drawn));
+  const turn = (name, { start, end, emotion }) => {
+    const feels = emotion ? highest(emotion) : "not named";
+    const label = `${name}, ${start.toFixed(1)} to ${end.toFixed(1)} s, ${feels}: play`;
+    const made = element("button", { type: "button", "aria-label": label, title: label },
+      element("span", {}, feels.split(" ")[0]));
+    made.style.left = `${(100 * start) / seconds}%`;
+    made.style.width = `${(100 * (end - start)) / seconds}%`;
+    made.addEventListener("click", () => play(start, end));
+    return made;
+  };
+  const lane = ({ turns }, i) =>
+    row(called(i), colour(i),
+      element("div", { class: "persona-lane" }, ...turns.map((one) => turn(called(i), one))));
+  return [
+    element("div", { class: "persona-timed persona-beside" },
+      element("table", { class: "persona-bars persona-lanes", "aria-label": "Who speaks when" },
+        row("All", "", waveform({ seconds, speech }, envelope)),
+        ...people.map(lane)),
+      position()),
+    timeAxis(seconds, true),
+    faint("Each person has a lane; a click on a turn plays it."),
+  ];
 }
 
 // What the model's card says it cannot do and is not for, folded.
@@ -113,7 +180,7 @@ function quality({ quality }) {
   return element("p", { class: "persona-quality" }, `Recording: ${words.join("; ")}.`);
 }
 
-function bars(what, shares) {
+function bars(what, shares, heading) {
   const rows = Object.entries(shares).map(([name, share]) => {
     const bar = element("span");
     bar.style.width = `${100 * share}%`;
@@ -123,17 +190,17 @@ function bars(what, shares) {
       element("td", { class: "persona-share" }, percent(share)));
   });
   return [
-    element("h4", {}, what),
+    element(heading, {}, what),
     element("table", { class: "persona-bars", "aria-label": `${what}, probabilities` }, ...rows),
   ];
 }
 
-function age({ age, age_low, age_high }) {
+function age({ age, age_low, age_high }, heading) {
   const [years, low, high] = [age, age_low, age_high].map((x) => x.toFixed());
   const scale = [];
   for (let year = 0; year <= OLDEST; year += 20) scale.push(element("span", {}, `${year}`));
   return [
-    element("h4", {}, "Age"),
+    element(heading, {}, "Age"),
     svg(`0 0 ${OLDEST} 10`, 26, `Age ${years} years, ${low} to ${high}`,
       rectangle(0, 4, OLDEST, 2, "track"),
       rectangle(age_low, 2, Math.min(age_high, OLDEST) - age_low, 6, "accent", 0.35),
@@ -171,11 +238,12 @@ function spans({ timeline, speech }) {
 
 // A row for each emotion, for gender and for age, coloured where somebody speaks.
 function timeline(predicted) {
-  const { timeline: windows, seconds } = predicted;
+  const { timeline: windows, seconds, people } = predicted;
   const parts = spans(predicted);
+  const own = ({ person }) => (people.length > 1 ? colour(person - 1) : "accent");
   const shades = (name, of) =>
     strip(name, `${name} over time, at most ${percent(Math.max(...windows.map(of)))}`,
-      parts.map(([a, b, window]) => span(a, b, seconds, 0, 10, "accent", of(window))));
+      parts.map(([a, b, window]) => span(a, b, seconds, 0, 10, own(window), of(window))));
   const ages = () => {
     const years = windows.map((window) => window.age);
     const [young, old] = [Math.min(...years), Math.max(...years)];
@@ -196,7 +264,7 @@ function timeline(predicted) {
       "from its lowest to its highest value."),
     element("div", { class: "persona-timed persona-beside" },
       element("table", { class: "persona-bars", "aria-label": "Over time" }, ...strips),
-      element("i", { class: "persona-at" })),
+      position()),
     timeAxis(seconds, true),
   ];
 }

@@ -1,5 +1,6 @@
 // Any audio that the browser decodes -> mono at 16 kHz: persona/audio without its own decoder.
 
+import { apart } from "./channels.js";
 import { statedRate } from "./rates.js";
 import { resampled } from "./resampling.js";
 
@@ -8,8 +9,10 @@ export class AudioError extends Error {} // one sentence, meant for a person
 const USUAL = 48000; // Hz
 const printable = (name) => name.replace(/[\p{C}]/gu, "?");
 
-// `file` is a File; C are the constants of persona/app/page.py's "audio".
-export async function read(file, C) {
+// Gives {name, average, channels}: `average` of the channels, and, of two that may be a person each,
+// these, each {samples, notes, envelope}. `file` is a File; C are the constants of
+// persona/app/page.py.
+export async function read(file, { audio: C, channels: apartness }) {
   const name = `"${printable(file.name)}"`;
   const fail = (problem) => new AudioError(`${name} ${problem}.`);
   const buffer = await file.arrayBuffer();
@@ -20,23 +23,44 @@ export async function read(file, C) {
   } catch {
     throw fail("cannot be decoded by this browser: give a WAV, FLAC, MP3 or M4A file with sound");
   }
-  const { samples, notes } = downmixed(decoded);
-  if (stated && stated !== C.RATE) notes.push(`resampled from ${stated} Hz`);
-  const seconds = samples.length / decoded.sampleRate;
-  const lowest = samples.reduce((a, b) => Math.min(a, b), Infinity);
-  const highest = samples.reduce((a, b) => Math.max(a, b), -Infinity);
-  if (!Number.isFinite(lowest + highest))
-    throw fail("holds NaN or infinite samples: record or export it again");
+  const count = decoded.numberOfChannels, rate = decoded.sampleRate;
+  const recorded = Array.from({ length: count }, (_, i) => decoded.getChannelData(i));
+  const resampling = stated && stated !== C.RATE ? [`resampled from ${stated} Hz`] : [];
+  const prepared = async ({ samples, notes }) => {
+    const said = [...notes, ...resampling, ...unusual(samples, rate, C)];
+    const heard = await resampled(samples, rate, C);
+    return { samples: heard, notes: said, envelope: envelope(heard, C.POINTS) };
+  };
+  const mixed = downmixed(recorded);
+  const problem = unusable(mixed.samples, rate, C);
+  if (problem) throw fail(problem);
+  const average = await prepared(mixed), channels = [];
+  if (apart(recorded, rate, apartness))
+    for (const [i, samples] of recorded.entries())
+      channels.push(await prepared({ samples, notes: [`only channel ${i + 1} was heard`] }));
+  return { name, average, channels };
+}
+
+const lowest = (samples) => samples.reduce((a, b) => Math.min(a, b), Infinity);
+const highest = (samples) => samples.reduce((a, b) => Math.max(a, b), -Infinity);
+
+// Why these samples cannot be answered, if so.
+function unusable(samples, rate, C) {
+  const seconds = samples.length / rate, low = lowest(samples), high = highest(samples);
+  if (!Number.isFinite(low + high))
+    return "holds NaN or infinite samples: record or export it again";
   if (seconds < C.SHORTEST)
-    throw fail(
-      `is only ${(1000 * seconds).toFixed()} ms long: give ${C.SHORTEST} s or more, better 1 s`);
-  if ((highest - lowest) / 2 < C.SILENCE)
-    throw fail("is silent (nothing above -80 dB of full scale): record it again");
+    return `is only ${(1000 * seconds).toFixed()} ms long: give ${C.SHORTEST} s or more, better 1 s`;
+  if ((high - low) / 2 < C.SILENCE)
+    return "is silent (nothing above -80 dB of full scale): record it again";
+}
+
+function unusual(samples, rate, C) {
+  const seconds = samples.length / rate, peak = Math.max(-lowest(samples), highest(samples));
+  const notes = [];
   if (seconds < C.SHORT) notes.push(`only ${seconds.toFixed(1)} s long: expect little`);
-  const peak = Math.max(-lowest, highest);
   if (peak > C.LOUDEST) notes.push(`peaks at ${Number(peak.toPrecision(3))} times full scale`);
-  const heard = await resampled(samples, decoded.sampleRate, C);
-  return { samples: heard, notes, name, envelope: envelope(heard, C.POINTS) };
+  return notes;
 }
 
 // A context decodes to its own rate, which is that of the file where a browser bears it. Of other
@@ -51,9 +75,8 @@ function contextAt(stated) {
 
 // The average of the channels, or the strongest where they cancel each other. Python looks at
 // frequencies and over time besides; here the power of the whole recording decides.
-function downmixed(decoded) {
-  const count = decoded.numberOfChannels;
-  const channels = Array.from({ length: count }, (_, i) => decoded.getChannelData(i));
+function downmixed(channels) {
+  const count = channels.length;
   if (count === 1) return { samples: channels[0], notes: [] };
   const power = (samples) => samples.reduce((sum, x) => sum + x * x, 0);
   const samples = channels[0].map((_, i) => channels.reduce((sum, c) => sum + c[i], 0) / count);

@@ -26,7 +26,7 @@ class Answering {
       };
       this.worker.onmessage = ({ data }) => {
         if (data.id !== id) return;
-        if (data.prediction) resolve(data.prediction);
+        if (data.prediction) resolve(data);
         else if ("error" in data) reject(new Error(data.error));
         else onProgress(data);
       };
@@ -78,10 +78,10 @@ async function mount(at) {
         `Loading the model, ${megabytes(loading)} of ${megabytes(total)} MB, once`);
   };
   const predicted = async (file, say) => {
-    const { envelope, ...audio } = await read(file, limits);
-    const row = { file: file.name, ...(await answering.predict(audio, progress(say))) };
+    const audio = await read(file, bundle.constants);
+    const { prediction, envelope } = await answering.predict(audio, progress(say));
     keep(bundle.parts); // its graphs are kept by now
-    return { row, envelope };
+    return { row: { file: file.name, ...prediction }, envelope };
   };
   const failed = (file, error) =>
     error.message ||

@@ -1,77 +1,74 @@
 // Samples in, emotion, gender and age out: persona/model/predictor.py over the same graphs.
 
 import { AudioError } from "./audio.js";
+import { heard } from "./channels.js";
+import { dot } from "./clustering.js";
+import { Diarisation, parts } from "./diarisation.js";
 import { listen, noSpeech } from "./speech.js";
+import { summary, together } from "./summary.js";
 
-const named = (names, values) => Object.fromEntries(names.map((name, i) => [name, values[i]]));
-
-// np.interp: straight lines through (xs, ys), level beyond the ends.
-function interpolate(x, xs, ys) {
-  if (x <= xs[0]) return ys[0];
-  const i = xs.findIndex((edge) => edge >= x);
-  if (i < 0) return ys.at(-1);
-  return ys[i - 1] + ((ys[i] - ys[i - 1]) * (x - xs[i - 1])) / (xs[i] - xs[i - 1]);
-}
-
-// Notes on speech in which the answers move: persona.audio.quality.unlike.
-function unlike({ bandwidth, clipped }, { NARROW, CLIPPED }) {
-  const notes = [];
-  if (bandwidth < NARROW) notes.push(`no sound above ${Math.trunc(bandwidth)} Hz`);
-  if (clipped > CLIPPED) notes.push(`${Math.trunc(100 * clipped)} % clipped`);
-  return notes.map((note) => `${note}: a clean recording may be answered otherwise`);
-}
+const ANSWERS = ["emotion", "gender", "age"];
 
 export class Predictor {
-  // bundle: what `persona page` exported; ort: onnxruntime-web; graphs: bytes of each by its name.
-  static async load(bundle, ort, graphs) {
+  // bundle: what `persona page` exported; ort: onnxruntime-web; files: bytes of each by its name.
+  static async load(bundle, ort, { projection, ...graphs }) {
     const made = new Predictor();
-    Object.assign(made, { bundle, ort, sessions: {} });
+    const voices = new Float32Array(projection.buffer);
+    Object.assign(made, { bundle, ort, sessions: {}, projection: voices });
     for (const [name, graph] of Object.entries(graphs))
       made.sessions[name] = await ort.InferenceSession.create(graph, { logSeverityLevel: 3 });
     return made;
   }
 
-  // audio: {samples, notes, name} of `audio.read`, without its envelope.
-  async predict({ samples, notes, name }, progress) {
-    const { speech, audio, calibration } = this.bundle.constants;
-    const { card, emotions, genders } = this.bundle;
+  // audio: as of `audio.read`. Gives the `prediction` and the `envelope` of what was heard.
+  async predict({ name, average, channels }, progress) {
+    const lines = await this.#chosen(average, channels);
+    const found = [];
+    for (const [i, line] of lines.entries()) {
+      const follow = (share) => progress((i + share) / lines.length);
+      const count = lines.length > 1 ? 1 : null; // each channel is a person
+      found.push(await this.#listen(line, name, count, follow));
+    }
+    const { envelope, ...whole } = together(found);
+    return { prediction: summary(whole, this.bundle), envelope };
+  }
+
+  // The lines to hear: the average, one channel, or two that are a person each.
+  async #chosen(average, channels) {
+    if (!channels.length) return [average];
+    const { audio, channels: C } = this.bundle.constants;
+    const most = C.LISTENED * audio.RATE, found = [];
+    for (const { samples } of channels)
+      found.push((await this.#speech(samples.subarray(0, most))).segments);
+    const seconds = Math.min(most, channels[0].samples.length) / audio.RATE;
+    const chosen = heard(found, seconds, C);
+    return chosen.length ? chosen.map((number) => channels[number]) : [average];
+  }
+
+  async #listen({ samples, notes, envelope }, name, count, progress) {
+    const { audio, diarisation, different } = this.bundle.constants;
     const seconds = samples.length / audio.RATE;
-    const found = await listen(samples, speech, audio.RATE, this.#detect);
+    const found = await this.#speech(samples);
     if (!found.windows.length) throw noSpeech(seconds, name);
-    const answers = [], different = new Different();
+    const run = (window) => this.#hear(window);
+    const toldApart = new Diarisation(run, diarisation, different, count);
     for (const window of found.windows) {
-      const { embedding, ...answer } = await this.#answer(window.samples);
-      different.hear(embedding, calibration);
-      answers.push(answer);
+      await toldApart.hear(await run(window));
       progress(window.end / seconds);
     }
-    const weights = found.windows.map((w) => w.weight);
-    const exponent = (task) => different.count ** (card.calibration[task]?.sharpness ?? 0);
-    const whole = pooled(answers, weights, exponent);
-    const quality = found.quality;
-    const said = [...notes, ...found.notes, ...unlike(quality, speech)];
-    const [low, high] = ageLimits(card.age_interval, whole.age[0], quality.seconds, speech.LITTLE);
     return {
-      emotion: named(emotions, whole.emotion),
-      gender: named(genders, whole.gender),
-      age: whole.age[0],
-      age_low: low,
-      age_high: high,
       seconds,
-      speech_seconds: quality.seconds,
-      notes: said,
-      quality,
-      trust: Math.max(...whole.emotion),
-      speech: found.segments,
-      timeline: found.windows.map((window, i) => ({
-        start: window.start,
-        end: window.end,
-        speech_seconds: window.weight,
-        emotion: named(emotions, answers[i].emotion),
-        gender: named(genders, answers[i].gender),
-        age: answers[i].age[0],
-      })),
+      segments: found.segments,
+      quality: found.quality,
+      notes: [...notes, ...found.notes],
+      envelope,
+      speakers: await toldApart.speakers(),
     };
+  }
+
+  #speech(samples) {
+    const { speech, audio } = this.bundle.constants;
+    return listen(samples, speech, audio.RATE, this.#detect);
   }
 
   #tensor(data, shape) {
@@ -86,21 +83,54 @@ export class Predictor {
     return { probability: speech_probs.data, memory: { h: hn, c: cn } };
   };
 
-  async #answer(samples) {
-    const waveform = levelled(samples, this.bundle.constants.campplus.LEVEL);
-    const layers = await this.sessions.campplus.run({
+  // Answers to a window, its embedding, and the voices of its parts.
+  async #hear(window) {
+    const { campplus, diarisation } = this.bundle.constants;
+    const waveform = levelled(window.samples, campplus.LEVEL);
+    const { frames, ...layers } = await this.sessions.campplus.run({
       waveform: this.#tensor(waveform, [waveform.length]),
     });
-    const vectors = this.bundle.layers.flatMap((layer) => [...layers[layer].data]);
-    const embeddings = this.#tensor(Float32Array.from(vectors), [1, vectors.length]);
-    const asked = ["emotion", "gender", "age"];
-    const answers = await this.sessions.heads.run({ embeddings }, asked);
-    const read = asked.map((k) => [k, [...answers[k].data]]);
+    const embedding = Float32Array.from(this.bundle.layers.flatMap((k) => [...layers[k].data]));
+    const seconds = parts(window, diarisation).map((edges) => edges.map((x) => x / window.rate));
+    const voices = seconds.map((edges) => this.#voice(frames, edges));
+    return { window, embedding, answers: await this.#answers(embedding), voices };
+  }
+
+  async #answers(embedding) {
+    const embeddings = this.#tensor(embedding, [1, embedding.length]);
+    const found = await this.sessions.heads.run({ embeddings }, ANSWERS);
+    const read = ANSWERS.map((task) => [task, [...found[task].data]]);
     if (!read.every(([, values]) => values.every(Number.isFinite)))
       throw new AudioError(
         "The audio lies so far beyond full scale that no answer is a number: scale it to +-1.");
-    return { ...Object.fromEntries(read), embedding: vectors };
+    return Object.fromEntries(read);
   }
+
+  // The embedding, of length 1, of a part between two seconds: `CAMPPlus.voices`.
+  #voice({ data, dims: [, height, count] }, edges) {
+    const at = edges.map((x) => toEven(x * this.bundle.constants.campplus.FRAMES));
+    const last = Math.min(Math.max(at[1], Math.min(2, count)), count);
+    const first = Math.min(Math.max(at[0], 0), Math.max(last - 2, 0)), n = last - first;
+    const statistics = new Float64Array(2 * height + 1).fill(1);
+    for (let row = 0; row < height; row++) {
+      const values = data.subarray(row * count + first, row * count + last);
+      const mean = values.reduce((a, b) => a + b, 0) / n;
+      const squares = values.reduce((sum, x) => sum + (x - mean) ** 2, 0);
+      statistics[row] = mean;
+      statistics[height + row] = Math.sqrt(squares / Math.max(1, n - 1));
+    }
+    const width = statistics.length, size = this.projection.length / width;
+    const found = Array.from({ length: size }, (_, i) =>
+      dot(statistics, this.projection.subarray(i * width, (i + 1) * width)));
+    const length = Math.max(Math.sqrt(dot(found, found)), 1e-12);
+    return found.map((x) => x / length);
+  }
+}
+
+// np.round of what is not negative: a half goes to the even number.
+function toEven(x) {
+  const near = Math.round(x);
+  return near - x === 0.5 && near % 2 ? near - 1 : near;
 }
 
 // The waveform at a root mean square of `level`; silence stays silence.
@@ -108,47 +138,4 @@ function levelled(samples, level) {
   const power = samples.reduce((sum, x) => sum + x * x, 0) / samples.length;
   const gain = Math.fround(level / Math.sqrt(power));
   return power > 0 ? samples.map((x) => x * gain) : samples;
-}
-
-const dot = (a, b) => a.reduce((sum, x, i) => sum + x * b[i], 0);
-
-// How many windows are unlike all that came before: `calibration.Different`.
-class Different {
-  #kept = [];
-
-  hear(embedding, { ALIKE, MANY }) {
-    const length = Math.max(Math.sqrt(dot(embedding, embedding)), 1e-12);
-    const unit = embedding.map((x) => x / length);
-    if (this.#kept.length < MANY && this.#kept.every((other) => dot(unit, other) < ALIKE))
-      this.#kept.push(unit);
-  }
-
-  get count() {
-    return this.#kept.length;
-  }
-}
-
-// One answer to all windows: `calibration.pooled` for emotion and gender, means for the rest.
-function pooled(answers, weights, exponent) {
-  const total = weights.reduce((a, b) => a + b);
-  const mean = (key, of = (x) => x) =>
-    answers[0][key].map(
-      (_, i) => answers.reduce((sum, a, n) => sum + weights[n] * of(a[key][i]), 0) / total);
-  const sharper = (task) => {
-    const logs = mean(task, (p) => Math.log(Math.max(p, 1e-7)));
-    const powers = logs.map((x) => Math.exp(exponent(task) * (x - Math.max(...logs))));
-    return powers.map((x) => x / powers.reduce((a, b) => a + b));
-  };
-  return {
-    emotion: sharper("emotion"),
-    gender: sharper("gender"),
-    age: mean("age"),
-  };
-}
-
-function ageLimits(interval, age, seconds, little) {
-  const wider = Math.sqrt(Math.max(1, little / seconds));
-  const [below, above] = ["below", "above"].map((side) =>
-    interpolate(age, interval.ages, interval[side]));
-  return [Math.max(0, age - wider * below), age + wider * above];
 }

@@ -112,21 +112,55 @@ function heard(samples, C) {
   return level.map((x) => x >= Math.max(high - C.RANGE, (low + high) / 2));
 }
 
+// A phrase: speech between pauses, or a part of it. `pieces` are first sample and end of each piece
+// of speech in it, of the recording.
+export class Window {
+  constructor(samples, pieces, rate) {
+    Object.assign(this, { samples, pieces, rate });
+  }
+
+  // The same in seconds.
+  get spans() {
+    return this.pieces.map((piece) => piece.map((edge) => edge / this.rate));
+  }
+
+  get end() {
+    return this.pieces.at(-1)[1] / this.rate;
+  }
+
+  // Seconds of speech in it.
+  get weight() {
+    return this.samples.length / this.rate;
+  }
+
+  // Where in `samples` the pieces begin, and their end.
+  get edges() {
+    const found = [0];
+    for (const [first, last] of this.pieces) found.push(found.at(-1) + last - first);
+    return found;
+  }
+
+  // Its samples from `first` to before `last`.
+  part(first, last) {
+    const { edges } = this;
+    const inside = this.pieces.map(([origin], i) =>
+      [first, last].map((at) =>
+        Math.max(edges[i], Math.min(edges[i + 1], at)) - edges[i] + origin));
+    const samples = this.samples.slice(first, last);
+    return new Window(samples, inside.filter(([begin, end]) => end > begin), this.rate);
+  }
+}
+
 function parts(phrase, total, C, rate) {
-  const samples = new Float32Array(total), origin = new Int32Array(total);
+  const samples = new Float32Array(total);
   let filled = 0;
-  for (const [start, piece] of phrase) {
+  for (const [, piece] of phrase) {
     samples.set(piece, filled);
-    piece.forEach((_, i) => (origin[filled + i] = start + i));
     filled += piece.length;
   }
-  const edges = [0, ...cuts(samples, C, rate), total];
-  return edges.slice(1).map((to, i) => ({
-    samples: samples.slice(edges[i], to),
-    start: origin[edges[i]] / rate,
-    end: (origin[to - 1] + 1) / rate,
-    weight: (to - edges[i]) / rate,
-  }));
+  const pieces = phrase.map(([start, piece]) => [start, start + piece.length]);
+  const whole = new Window(samples, pieces, rate), edges = [0, ...cuts(samples, C, rate), total];
+  return edges.slice(1).map((to, i) => whole.part(edges[i], to));
 }
 
 function cuts(samples, C, rate) {

@@ -8,7 +8,7 @@ const here = (name) => new URL(name, import.meta.url).href;
 const unloaded = (name) => new AudioError(`${name} could not be loaded: check the network.`);
 let predictor;
 
-// A file of the bundle, from the browser's cache where it was loaded before.
+// A file of the bundle, unpacked, from the browser's cache where it was loaded before.
 async function load({ name, sha256 }, onBytes) {
   const address = here(`${name}?${sha256}`);
   const cache = await globalThis.caches?.open("persona");
@@ -54,8 +54,7 @@ onmessage = async ({ data: { id, audio, bundle } }) => {
   try {
     predictor ??= loaded(bundle, say);
     predictor.catch(() => (predictor = undefined)); // the next press tries again
-    const prediction = await (await predictor).predict(audio, (share) => say({ share }));
-    say({ prediction });
+    say(await (await predictor).predict(audio, (share) => say({ share })));
   } catch (error) {
     if (!(error instanceof AudioError)) console.error(error);
     say({ error: error instanceof AudioError ? error.message : "" });
