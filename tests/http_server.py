@@ -17,6 +17,7 @@ from audio_samples import encode
 
 ROOT = Path(__file__).resolve().parents[1]
 CLIP = ROOT / "data" / "examples" / "1018_IEO_HAP_HI.flac"
+LISTENING = ROOT / "data" / "listening"
 
 
 class Server:

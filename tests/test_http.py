@@ -22,18 +22,28 @@ import numpy as np
 import pytest
 import soundfile
 from audio_samples import encode
-from http_server import CLIP, Server, form, serving, speech
+from http_server import CLIP, LISTENING, Server, form, serving, speech
 from starlette.formparsers import MultiPartParser
 
 from persona import Predictor, __version__, cli
 from persona.cli import printing
 from persona.errors import AudioError
+from persona.model import answers
+from persona.people import kept
+from persona.people.voice import Voice
 
 MB, SECONDS, PLACES, PATIENCE = 2, 20, 4, 8
 LIMITS = [
     f"--max-mb={MB}", f"--max-seconds={SECONDS}", f"--requests={PLACES}", f"--patience={PATIENCE}",
 ]  # fmt: skip
 TALK = CLIP.read_bytes()
+TWO = encode(
+    np.concatenate(
+        3 * [soundfile.read(CLIP)[0], soundfile.read(LISTENING / "1011_MTI_FEA_XX.flac")[0]]
+    ),
+    container="FLAC",
+)
+"""Two people who take turns."""
 WASTE = 40
 """MB by which answering grows a process beyond what it holds."""
 
@@ -41,6 +51,19 @@ WASTE = 40
 @pytest.fixture(scope="module")
 def server():
     with serving(*LIMITS) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory):
+    """A server that was given the voices of anna, and of ben by another model."""
+    where, predictor = tmp_path_factory.mktemp("voices"), Predictor.load()
+    offset = np.random.default_rng(0).normal(0, 10, predictor.heads.dimension).astype(np.float32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PERSONA_VOICES", str(where))
+        kept.keep("anna", Voice(offset, 9, plain=False, made_for=predictor.fingerprint))
+        kept.keep("ben", Voice(offset, 9, plain=False, made_for="0" * 64))
+    with serving(*LIMITS, f"--voices={where}") as running:
         yield running
 
 
@@ -108,6 +131,36 @@ BAD = {
 }
 
 
+class TestAVoice:
+    """That is named, of the folder that the server was given."""
+
+    def test_is_what_emotion_alone_is_read_against(self, known):
+        alone, against = (
+            known.post(TALK, path=f"/predict?{asked}").json()[0] for asked in ("", "voice=anna")
+        )
+        assert against["emotion"] != alone["emotion"]
+        assert (against["gender"], against["age"]) == (alone["gender"], alone["age"])
+
+    def test_of_nobody_is_refused_and_who_is_known_is_not_told(self, known):
+        sentence = problem(known.post(TALK, path="/predict?voice=carl"), 422)
+        assert sentence == "There is no voice 'carl' here."
+
+    @pytest.mark.parametrize("name", ["../anna", "/etc/passwd", "x/../anna", ""])
+    def test_is_no_path(self, known, name):
+        sentence = problem(known.post(TALK, path=f"/predict?voice={name}"), 422)
+        assert "cannot be a voice's name" in sentence
+
+    def test_of_another_model_or_of_several_people_is_refused(self, known):
+        sentence = problem(known.post(TALK, path="/predict?voice=ben"), 422)
+        assert sentence.startswith("The voice was learnt by another model")
+        sentence = problem(known.post(TALK, path="/predict?voice=anna&people=2"), 422)
+        assert sentence.startswith("A voice is of the one person who speaks")
+
+    def test_is_not_known_to_a_server_without_voices(self, server):
+        sentence = problem(server.post(TALK, path="/predict?voice=anna"), 422)
+        assert sentence == "This server has no voices: it was started without --voices."
+
+
 class TestPredict:
     def test_answers_as_the_command_does(self, server, capsys):
         assert printing.predict([str(CLIP)], form="json") == 0
@@ -121,6 +174,21 @@ class TestPredict:
             server.post(TALK, path=f"/predict?timeline={flag}").json() for flag in ("true", "false")
         )
         assert whole.pop("timeline") and whole == row
+
+    def test_answers_by_person_and_by_turn_as_the_command_does(self, server):
+        (whole,) = server.post(TWO).json()
+        assert len(whole["people"]) == 2
+        for by in ("person", "turn"):
+            rows = server.post(TWO, path=f"/predict?by={by}").json()
+            assert rows == answers.rows(whole, by) and {row["person"] for row in rows} == {1, 2}
+        (alone,) = server.post(TWO, path="/predict?people=1").json()
+        assert len(alone["people"]) == 1
+
+    @pytest.mark.parametrize("asked", ["by=clip", "people=0", "people=two"])
+    def test_refuses_other_people_and_other_rows(self, server, asked):
+        sentence = problem(server.post(TALK, path=f"/predict?{asked}"), 422)
+        name, value = asked.split("=")
+        assert sentence.startswith(f"{name} cannot be {value!r}: ")
 
     def test_answers_many_in_their_order_and_a_bad_one_stops_nothing(self, server):
         rows = server.post(speech(1), b"no sound", speech(3)).json()

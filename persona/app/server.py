@@ -1,6 +1,7 @@
 """`persona serve`: the model over HTTP, in memory that is bounded; no recording touches the disk.
 
-POST /predict answers one or many files as `persona predict --json` does, GET /model is the card,
+POST /predict answers one or many files as `persona predict --json` does, by file, person or turn;
+of voices it keeps none and knows those in a folder that it was given. GET /model is the card,
 GET /healthz says that it serves, /docs describes all of it; / does too, where no page was given.
 What goes wrong is one sentence, as everywhere, in a problem document (RFC 9457).
 """
@@ -18,10 +19,10 @@ from dataclasses import dataclass
 from html import escape
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import uvicorn
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
@@ -34,8 +35,11 @@ from persona import __version__
 from persona.app.connections import Courtesy, late, protocol
 from persona.audio.folders import readable
 from persona.errors import AudioError, PersonaError
-from persona.model.answers import Row, json_text
+from persona.model import answers
+from persona.model.answers import Row
 from persona.model.predictor import Predictor
+from persona.people import kept
+from persona.people.voice import Voice
 
 RETRY = 2
 """Seconds after which one who was turned away may try again."""
@@ -75,10 +79,13 @@ class Limits:
     patience: float = 60.0
 
 
-def application(predictor: Predictor, limits: Limits, page: Path | None = None) -> FastAPI:
+def application(
+    predictor: Predictor, limits: Limits, page: Path | None = None, voices: Path | None = None
+) -> FastAPI:
     """The endpoints over a predictor, for uvicorn or another ASGI server.
 
     page : folder of the page at /, by default one that names the endpoints.
+    voices : folder of voices that may be named, as `persona voice` keeps them; by default none may.
     """
     desk = _Desk(predictor, limits)
     app = FastAPI(
@@ -92,18 +99,28 @@ def application(predictor: Predictor, limits: Limits, page: Path | None = None) 
     app.add_middleware(Courtesy, most=int(limits.megabytes * 1e6), patience=limits.patience)
 
     @app.post("/predict", responses=_PROBLEMS, openapi_extra=_FORM)
-    async def predict(request: Request, timeline: bool = True) -> Response:
-        """A list with a row for each file: what was predicted, or the `error` of that file. Where
-        no file was answered, a problem with their sentences.
+    async def predict(
+        request: Request,
+        timeline: bool = True,
+        by: Literal["file", "person", "turn"] = "file",
+        people: Annotated[int | None, Query(ge=1)] = None,
+        voice: str | None = None,
+    ) -> Response:
+        """A list with a row for each file, or for each person or turn in it: what was predicted, or
+        the `error` of that file. Where no file was answered, a problem with their sentences.
+        `people` is how many speak, by default as many as are found. `voice` names the usual voice
+        of the one person who speaks, against which emotion is read, where the server has voices.
         """
+        asked = {"people": people, "voice": _voice(voice, voices)}
         with desk.taken():
-            rows = await desk.answered(request, await desk.received(request))
+            rows = await desk.answered(request, await desk.received(request), asked)
         if not timeline:
             for row in rows:
                 row.pop("timeline", None)
         if all("error" in row for row in rows):
             return _problem(422, " ".join(row["error"] for row in rows))
-        return Response(json_text(rows), media_type="application/json")
+        parts = [part for row in rows for part in answers.rows(row, by)]
+        return Response(answers.json_text(parts), media_type="application/json")
 
     @app.get("/model")
     def model() -> dict[str, Any]:
@@ -126,6 +143,14 @@ def application(predictor: Predictor, limits: Limits, page: Path | None = None) 
     return app
 
 
+def _voice(name: str | None, folder: Path | None) -> Voice | None:
+    if name is None:
+        return None
+    if folder is None:
+        raise PersonaError("This server has no voices: it was started without --voices.")
+    return kept.load_from(folder, name)
+
+
 def _docs(described: dict[str, Any], address: str) -> str:
     """What OpenAPI says, as a page that loads nothing."""
     parts = []
@@ -133,8 +158,11 @@ def _docs(described: dict[str, Any], address: str) -> str:
         for method, operation in methods.items():
             parts.append(f"<h2>{method.upper()} {path}</h2><p>{escape(operation['description'])}")
             for field in operation.get("parameters", ()):
-                kind = field["schema"]
-                parts.append(f"<br>?{field['name']}: {kind['type']}, by default {kind['default']}")
+                schema = field["schema"]
+                kind = schema.get("anyOf", [schema])[0]  # of what may be left out
+                values = " or ".join(kind.get("enum", ())) or kind["type"]
+                default = schema.get("default", "none")
+                parts.append(f"<br>?{field['name']}: {values}, by default {default}")
             for code, answer in operation["responses"].items():
                 parts.append(f"<br>{code}: {escape(answer['description'])}")
     return _DOCS.format(
@@ -207,13 +235,15 @@ class _Desk:
             "the recordings, or send fewer at once.",
         )
 
-    async def answered(self, request: Request, files: list["_File"]) -> list[Row]:
-        """A row for each file, in their order.
+    async def answered(
+        self, request: Request, files: list["_File"], asked: dict[str, Any]
+    ) -> list[Row]:
+        """A row for each file, in their order; `asked` is given to the predictor.
 
         Where the client hangs up, what waits is dropped; what is being answered ends first, as it
         takes memory until then.
         """
-        work = [self._threads.submit(self._row, file) for file in files]
+        work = [self._threads.submit(self._row, file, asked) for file in files]
         rows = asyncio.gather(*map(asyncio.wrap_future, work), return_exceptions=True)
         gone = asyncio.ensure_future(request.receive())  # after the body comes the disconnect
         try:
@@ -229,11 +259,12 @@ class _Desk:
         finally:
             gone.cancel()
 
-    def _row(self, file: "_File") -> Row:
+    def _row(self, file: "_File", asked: dict[str, Any]) -> Row:
         try:
             predicted = self._predictor.predict(
-                file.content, name=file.name, max_bytes=math.inf, max_seconds=self._limits.seconds
-            )
+                file.content, name=file.name, max_bytes=math.inf,
+                max_seconds=self._limits.seconds, **asked,
+            )  # fmt: skip
         except AudioError as error:
             return {"file": readable(file.name), "error": str(error)}
         return {"file": readable(file.name), **predicted.to_dict()}
@@ -277,7 +308,10 @@ def _invalid(_: Request, error: Any) -> Response:
 _HANDLERS: dict[Any, Any] = {
     HTTPException: _refused,
     RequestValidationError: _invalid,
-    PersonaError: lambda _, error: _problem(500, str(error)),
+    # One of its kinds is a fault of the server's; itself, that what was asked cannot be.
+    PersonaError: lambda _, error: _problem(
+        422 if type(error) is PersonaError else 500, str(error)
+    ),
     ClientDisconnect: lambda *_: Response(status_code=400),  # which nobody reads
     Exception: lambda *_: _problem(500, "The server failed: its log says why."),
 }

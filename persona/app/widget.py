@@ -58,9 +58,7 @@ class App(anywidget.AnyWidget):
                 p.name for p in sorted(self._folder.glob("*")) if p.suffix in audio.EXTENSIONS
             ],
             card={name: self._predictor.card[name] for name in ("limits", "uses")},
-            columns={
-                by: list(answers.columns(self._predictor.emotions, by)) for by in answers.BY
-            },
+            columns={by: list(answers.columns(self._predictor.emotions, by)) for by in answers.BY},
         )
         self.on_msg(self._take)
 

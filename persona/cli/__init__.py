@@ -236,6 +236,7 @@ def predict(
 @click.option("--requests", type=click.IntRange(1), default=32, help="At once; more get 503.")
 @click.option("--patience", default=60.0, help="Seconds a request may take to arrive.")
 @click.option("--page", type=FOUND, metavar="DIR", help="Folder of the page at /.")
+@click.option("--voices", type=FOUND, metavar="DIR", help="Folder of voices that may be named.")
 def serve(
     host: str,
     port: int,
@@ -246,13 +247,14 @@ def serve(
     requests: int,
     patience: float,
     page: Path | None,
+    voices: Path | None,
 ) -> None:
     """Answer recordings over HTTP, for this machine only unless --host says otherwise."""
     from persona.app import server as http
     from persona.model.predictor import Predictor
 
     limits = http.Limits(max_mb, max_seconds, requests, patience)
-    app = http.application(Predictor.load(model, revision=revision), limits, page)
+    app = http.application(Predictor.load(model, revision=revision), limits, page, voices)
     http.serve(app, host, port, patience)
 
 

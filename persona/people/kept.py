@@ -68,7 +68,18 @@ def load(name: str) -> Voice:
 
     Raises `PersonaError` where there is none of this name, `StoreError` where it is damaged.
     """
-    file = Path(name) if name.endswith(_FILE) else _there(name)
+    return _read(Path(name) if name.endswith(_FILE) else _there(name))
+
+
+def load_from(where: Path, name: str) -> Voice:
+    """A voice of this name in a folder; raises as `load`, but tells nobody who else is known."""
+    file = _file(name, where)
+    if not file.is_file():
+        raise PersonaError(f"There is no voice {name!r} here.")
+    return _read(file)
+
+
+def _read(file: Path) -> Voice:
     try:
         with np.load(file, allow_pickle=False) as held:
             offset, phrases, plain, made_for = (held[field] for field in Voice.__annotations__)
@@ -94,7 +105,7 @@ def _there(name: str) -> Path:
     return file
 
 
-def _file(name: str) -> Path:
+def _file(name: str, where: Path | None = None) -> Path:
     if not _NAME.fullmatch(name):
         raise PersonaError(f"{name!r} cannot be a voice's name: use letters, digits and blanks.")
-    return folder() / f"{name}{_FILE}"
+    return (where or folder()) / f"{name}{_FILE}"
