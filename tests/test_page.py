@@ -71,6 +71,7 @@ def test_constants_are_those_of_their_modules(folder):
     assert constants["speech"]["PHRASE"] == speech.PHRASE
     assert constants["speech"]["NARROW"] == quality.NARROW
     assert constants["diarisation"]["SURE"] == diarisation.SURE
+    assert bundle(folder)["fingerprint"] == predictor.Predictor.load().fingerprint
 
 
 def test_every_constant_that_a_module_names_is_exported(folder):
@@ -129,7 +130,9 @@ def test_the_command_says_the_same_and_fails(tmp_path, capsys):
 def test_other_emotions_are_named_and_a_model_of_two_tasks_is_refused(monkeypatch, tmp_path, model):
     tasks = {"emotion": ["joy", "grief"], "gender": GENDERS, "age": []}
     other = dataclasses.replace(model, card=model.card | {"tasks": tasks})
-    monkeypatch.setattr(predictor.Predictor, "load", lambda _: SimpleNamespace(model=other))
+    monkeypatch.setattr(
+        predictor.Predictor, "load", lambda _: SimpleNamespace(model=other, fingerprint="")
+    )
     for name in ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"):
         (tmp_path / name).touch()
     page.write(tmp_path / "out", tmp_path)

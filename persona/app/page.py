@@ -17,16 +17,16 @@ from persona.audio import downmix, quality, reader, resampling, speech
 from persona.errors import ModelError, StoreError
 from persona.keeping import store
 from persona.labels import GENDERS
-from persona.model import answers, heads, prediction, predictor, summary
+from persona.model import answers, enrolment, heads, prediction, predictor, summary
 from persona.model import card as cards
-from persona.people import channels, diarisation, different
+from persona.people import channels, diarisation, different, voice
 from persona.representations import campplus
 
 MAX_BYTES = 50_000_000
 """Largest file that the page takes: a browser decodes all of it at once."""
 
 _STATIC = Path(__file__).resolve().parent / "static"
-_SHARED = ("app.css", "app.js", "csv.js", "intake.js", "view.js")
+_SHARED = ("app.css", "app.js", "csv.js", "intake.js", "usual.js", "view.js")
 _RUNTIME = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
 _HALVED = 100_000  # numbers of a weight from which on it is stored in half precision
 
@@ -53,7 +53,8 @@ def write(folder: Path, runtime: Path, model: str | None = None) -> int:
             f"onnxruntime-web is not in {runtime}, so there is no page that listens: `npm ci` in "
             "web/ brings it, where npm's registry can be reached."
         )
-    loaded = predictor.Predictor.load(model).model
+    answering = predictor.Predictor.load(model)
+    loaded = answering.model
     layers, classes = _layers(loaded.card), cards.tasks(loaded.card)
     if set(classes) != set(cards.ALL):
         raise ModelError("The page shows emotion, gender and age: give a model of all three.")
@@ -81,6 +82,7 @@ def write(folder: Path, runtime: Path, model: str | None = None) -> int:
         "emotions": classes["emotion"],
         "genders": GENDERS,
         "card": loaded.card,
+        "fingerprint": answering.fingerprint,
         "columns": {by: answers.columns(classes["emotion"], by) for by in answers.BY},
         "parts": sorted({*_parts(folder), "bundle.json"}),
         "constants": numbers,
@@ -116,8 +118,10 @@ def constants() -> dict[str, dict[str, Any]]:
         "channels": _of(channels, "LISTENED", "LITTLE", "LOUD", "SWING", "TOGETHER"),
         "diarisation": _of(diarisation, "ALIKE", "FEWEST", "LEAST", "PART", "STRETCH", "SURE"),
         "different": _of(different, "ALIKE", "MANY"),
+        "enrolment": _of(enrolment, "ENOUGH", "PLAIN"),
         "prediction": _of(prediction, "SCHEMA"),
         "summary": _of(summary, "PAUSE"),
+        "voice": _of(voice, "DAMPING", "SHRINK", "SHRINK_PLAIN", "STEPS"),
     }
 
 

@@ -16,7 +16,7 @@ from persona.model import answers
 from persona.model.predictor import Predictor
 
 _STATIC = Path(__file__).resolve().parent / "static"
-_MODULES = ("csv.js", "intake.js", "view.js", "app.js", "widget.js")
+_MODULES = ("csv.js", "intake.js", "usual.js", "view.js", "app.js", "widget.js")
 
 KEPT = 20
 """Answers on the page; older ones make room."""

@@ -25,7 +25,7 @@ from persona import Predictor, audio
 from persona.app import page as pages
 from persona.audio import RATE, degradations
 from persona.keeping import store
-from persona.model import answers
+from persona.model import answers, enrolment
 from persona.people import conversations
 
 MEASURED = ROOT / "persona" / "app" / "static" / "listen" / "measured.json"
@@ -404,6 +404,64 @@ def test_csv_is_that_of_the_command_by_file_person_and_turn(page, tmp_path):
         parts = [part for row in rows for part in answers.rows(row, by)]
         expected = [answers.csv_line(header), *(answers.csv_row(part, header) for part in parts)]
         assert started.value.path().read_bytes().decode() == "".join(expected)
+
+
+@pytest.fixture(scope="module")
+def six(tmp_path_factory) -> Path:
+    """One actor's sentence in six emotions."""
+    files = sorted((ROOT / "data" / "six").glob("1020_*.flac"))
+    joined = tmp_path_factory.mktemp("six") / "me.wav"
+    joined.write_bytes(encode(np.concatenate([audio.read(file).samples for file in files])))
+    return joined
+
+
+ANGRY = ROOT / "data" / "six" / "1020_IEO_ANG_HI.flac"
+
+
+def learn(page: Page, *, plain: bool = False) -> None:
+    name = "This is me" + plain * ", speaking plainly"
+    page.locator("section").first.get_by_role("button", name=name, exact=True).click()
+    expect(page.locator(".persona-status")).to_contain_text("kept in this", timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_voice_is_learnt_and_read_against_as_python_does(page, six, plain):
+    alone = answer(page, six)[0]
+    learn(page, plain=plain)
+    row = answer(page, ANGRY)[-1]
+    predictor = Predictor.load()
+    voice = enrolment.learn(predictor, [six], plain=plain)
+    right = predictor.predict(ANGRY, voice=voice).to_dict()
+    assert row["emotion"] != predictor.predict(ANGRY).emotion
+    assert (np.array(differences(row, right)) <= ANY_RATE).all()
+    assert row["notes"][-1] == "emotion is read against the voice that was learnt"
+    assert len(alone["people"]) == 1
+
+
+def test_a_voice_stays_in_the_browser_until_it_is_forgotten(page, site):
+    answer(page, CLIP)
+    learn(page)
+    assert {method for method, _ in site.asked} == {"GET"}
+    page.reload()
+    used = page.get_by_label(re.compile("Read emotion against my usual voice"))
+    expect(used).to_be_checked(timeout=PATIENCE)
+    used.uncheck()
+    assert not any("voice" in note for note in answer(page, CLIP)[-1]["notes"])
+    page.get_by_role("button", name="Forget my voice").click()
+    assert page.evaluate("localStorage.length") == 0
+    expect(used).to_be_hidden()
+    page.reload()
+    assert not any("voice" in note for note in answer(page, CLIP)[-1]["notes"])
+
+
+def test_a_voice_that_another_model_learnt_is_refused_in_one_sentence(page):
+    kept = json.dumps({"offset": "", "phrases": 3, "plain": False, "made_for": "0" * 64})
+    page.evaluate("(kept) => localStorage.setItem('persona-voice', kept)", kept)
+    page.reload()
+    expect(page.locator(".persona-usual")).to_contain_text(
+        "The voice that is kept here was learnt by another model: learn it again."
+    )
+    assert not any("voice" in note for note in answer(page, CLIP)[-1]["notes"])
 
 
 def test_a_first_press_without_a_network_is_one_sentence_and_the_next_press_works(page, recordings):

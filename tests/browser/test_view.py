@@ -145,7 +145,8 @@ def test_each_of_several_people_has_a_card_and_a_lane(page, two):
 
 def test_a_click_on_a_turn_plays_it(page, two):
     page.evaluate(
-        "(given) => document.body.replaceChildren(result(...given, (...at) => (window.at = at)))",
+        "(given) => document.body.replaceChildren("
+        "result(...given, { play: (...at) => (window.at = at) }))",
         [{"file": "a.wav", **two.to_dict()}, two.outline().tolist(), "1-0"],
     )
     page.get_by_role("button", name="Person 1, 50.0 to 60.0 s, happy 60%: play").click()

@@ -2,6 +2,7 @@
 
 import { csv } from "./csv.js";
 import { element, intake } from "./intake.js";
+import { usualVoice } from "./usual.js";
 import { NOT_FOR, about, result, sentence } from "./view.js";
 
 // Fills `el` and gives `show`, which is told every answer there is, and `close`.
@@ -12,7 +13,10 @@ import { NOT_FOR, about, result, sentence } from "./view.js";
 // `sources` are those of `intake`; `columns` those of each CSV; `hint` stands beside the button until
 // the first press, `where` behind each. `answer(file, key, say)` gives an answer once it is shown;
 // on its way it says a share from 0 to 1, with a text where it does not yet listen.
-export function app(el, { sources, card, columns, hint, where, answer }) {
+//
+// `learn(file, person, plain, say)` gives the voice of one who speaks, which is kept if `madeBy`
+// names the model that answers; `answer` is then called with it, too.
+export function app(el, { sources, card, columns, hint, where, answer, learn, madeBy }) {
   const taking = element("div");
   const button = element("button", { type: "button", class: "persona-press", disabled: "" },
     "Make predictions");
@@ -21,22 +25,42 @@ export function app(el, { sources, card, columns, hint, where, answer }) {
   const bar = element("progress", { max: "1", value: "0", "aria-label": "Progress", hidden: "" });
   const downloads = element("p", { class: "persona-downloads" });
   const results = element("div");
+  const usual = element("p", { class: "persona-usual" });
+  const own = usualVoice(usual, madeBy);
+  const files = new Map(); // by key
   const shown = new Set();
   let chosen = [];
   let pressed = Promise.resolve();
 
+  const following = (listening) => (share, text = listening) => {
+    if (status.textContent !== text) status.textContent = text;
+    bar.value = share;
+  };
+
+  const learnFrom = async (key, person, plain) => {
+    const file = files.get(key);
+    bar.hidden = false;
+    try {
+      const say = following(`Learning your voice from ${file.name}`);
+      own.keep(await learn(file, person, plain, say));
+      status.textContent =
+        "Your usual voice is kept in this browser, and the next answers are read against it.";
+    } catch (error) {
+      status.textContent = error.message || `No voice could be learnt from ${file.name}.`;
+    }
+    bar.hidden = true;
+  };
+
   const press = async () => {
-    const files = chosen;
+    const asked = chosen;
     const began = performance.now();
     const said = [];
     chosen = [];
     bar.hidden = false;
-    for (const [i, [file, key]] of files.entries()) {
-      const listening = `Predicting ${file.name} (${i + 1} of ${files.length})`;
-      const { row } = await answer(file, key, (share, text = listening) => {
-        if (status.textContent !== text) status.textContent = text;
-        bar.value = share;
-      });
+    for (const [i, [file, key]] of asked.entries()) {
+      files.set(key, file);
+      const follow = following(`Predicting ${file.name} (${i + 1} of ${asked.length})`);
+      const { row } = await answer(file, key, follow, own.voice());
       if (!row.error) said.push(sentence(row));
     }
     bar.hidden = first.hidden = true;
@@ -54,7 +78,7 @@ export function app(el, { sources, card, columns, hint, where, answer }) {
   el.replaceChildren(
     taking,
     element("p", { class: "persona-act" }, button, first),
-    status, bar, downloads, results,
+    usual, status, bar, downloads, results,
     element("p", { class: "persona-not-for" }, NOT_FOR),
     about(card.limits, card.uses.refused));
   const taken = (files, batch) => {
@@ -65,26 +89,33 @@ export function app(el, { sources, card, columns, hint, where, answer }) {
   return {
     close,
     show(answers) {
-      for (const one of answers) if (!shown.has(one.key)) results.prepend(drawn(one, play));
+      for (const { key, ...one } of answers)
+        if (!shown.has(key))
+          results.prepend(drawn(key, one, {
+            play: (start, end) => play(key, start, end),
+            learn: files.has(key) && learn
+              ? (...who) => (pressed = pressed.then(() => learnFrom(key, ...who)))
+              : undefined,
+          }));
       for (const { key } of answers) shown.add(key);
       while (results.childElementCount > answers.length) results.lastChild.remove();
       const rows = answers.map(({ row }) => row);
       const several = rows.some(({ people }) => people?.length > 1);
-      const files = [
+      const links = [
         ...(several ? ["file", "person", "turn"] : ["file"]).map((by) =>
           saved("csv", "text/csv", csv(rows, columns, by), by === "file" ? "" : ` by ${by}`)),
         saved("json", "application/json", `${JSON.stringify(rows, null, 1)}\n`),
       ];
       for (const { href } of downloads.children) URL.revokeObjectURL(href);
-      downloads.replaceChildren(...(rows.length ? files : []));
+      downloads.replaceChildren(...(rows.length ? links : []));
     },
   };
 }
 
-function drawn({ row, envelope, key }, play) {
+function drawn(key, { row, envelope }, acts) {
   return row.error
     ? element("p", { class: "persona-error", role: "alert" }, row.error)
-    : result(row, envelope, key, (start, end) => play(key, start, end));
+    : result(row, envelope, key, acts);
 }
 
 function saved(kind, type, text, by = "") {

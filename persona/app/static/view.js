@@ -62,8 +62,8 @@ export function sentence(row) {
 const called = (i) => `Person ${i + 1}`;
 
 // `key` names the recording that is played, so that its position can be shown; `play(start, end)`
-// plays a part of it.
-export function result(row, envelope, key, play = () => {}) {
+// plays a part of it; `learn(person, plain)`, where it can be, learns the voice of who speaks.
+export function result(row, envelope, key, { play = () => {}, learn } = {}) {
   const { people, seconds } = row, alone = people.length === 1;
   const heard = `${duration(seconds)}, ${duration(row.speech_seconds)} of speech`;
   return element("section", { "aria-label": row.file, "data-audio": key },
@@ -74,9 +74,10 @@ export function result(row, envelope, key, play = () => {}) {
     quality(row),
     ...(alone
       ? [element("div", { class: "persona-timed" }, waveform(row, envelope), position()),
-          timeAxis(seconds, false), ...inNumbers(row, "h4")]
+          timeAxis(seconds, false), ...inNumbers(row, "h4"), ...claims(0, learn)]
       : [...lanes(row, envelope, play),
-          element("div", { class: "persona-people" }, ...people.map(card))]),
+          element("div", { class: "persona-people" },
+            ...people.map((person, i) => card(person, i, learn)))]),
     ...(row.timeline.length > 1 ? timeline(row) : []));
 }
 
@@ -100,13 +101,28 @@ function inNumbers(one, heading) {
 }
 
 // One of several people.
-function card(person, i) {
+function card(person, i, learn) {
   const turns = person.turns.length === 1 ? "1 turn" : `${person.turns.length} turns`;
   return element("article", { "aria-label": called(i), class: colour(i) },
     element("h4", {}, called(i)),
     faint(`${duration(person.seconds)} of speech in ${turns}, ${percent(person.share)} of all`),
     ...inWords(person),
-    ...inNumbers(person, "h5"));
+    ...inNumbers(person, "h5"),
+    ...claims(i, learn));
+}
+
+// Buttons of those who know the voice for theirs.
+function claims(person, learn) {
+  if (!learn) return [];
+  const button = (text, plain) => {
+    const made = element("button", { type: "button" }, text);
+    made.addEventListener("click", () => learn(person, plain));
+    return made;
+  };
+  return [
+    element("p", { class: "persona-mine" },
+      button("This is me", false), button("This is me, speaking plainly", true)),
+  ];
 }
 
 const COLOURS = 6; // of app.css

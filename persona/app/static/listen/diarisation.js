@@ -36,8 +36,8 @@ export class Different {
 }
 
 // What was heard in one window, or a part of it, of one person.
-const saidIn = ({ window, answers }) =>
-  ({ pieces: window.spans, weight: window.weight, answers });
+const saidIn = ({ window, answers, embedding }) =>
+  ({ pieces: window.spans, weight: window.weight, answers, embedding });
 
 export const start = ({ pieces }) => pieces[0][0];
 export const end = ({ pieces }) => pieces.at(-1)[1];

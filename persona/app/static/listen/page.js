@@ -16,7 +16,8 @@ class Answering {
     this.bundle = bundle;
   }
 
-  predict(audio, onProgress) {
+  // asked: with `voice`, against which emotion is read, or `learn`, whose voice is to be learnt.
+  ask(audio, onProgress, asked) {
     this.worker ??= new Worker(here("worker.js"), { type: "module" });
     const id = ++this.count;
     return new Promise((resolve, reject) => {
@@ -26,11 +27,11 @@ class Answering {
       };
       this.worker.onmessage = ({ data }) => {
         if (data.id !== id) return;
-        if (data.prediction) resolve(data);
+        if (data.prediction || data.voice) resolve(data);
         else if ("error" in data) reject(new Error(data.error));
         else onProgress(data);
       };
-      this.worker.postMessage({ id, audio, bundle: this.bundle });
+      this.worker.postMessage({ id, audio, bundle: this.bundle, ...asked });
     });
   }
 }
@@ -77,9 +78,10 @@ async function mount(at) {
       say(loading / total,
         `Loading the model, ${megabytes(loading)} of ${megabytes(total)} MB, once`);
   };
-  const predicted = async (file, say) => {
-    const audio = await read(file, bundle.constants);
-    const { prediction, envelope } = await answering.predict(audio, progress(say));
+  const asked = async (file, say, what) =>
+    answering.ask(await read(file, bundle.constants), progress(say), what);
+  const predicted = async (file, say, voice) => {
+    const { prediction, envelope } = await asked(file, say, { voice });
     keep(bundle.parts); // its graphs are kept by now
     return { row: { file: file.name, ...prediction }, envelope };
   };
@@ -98,8 +100,11 @@ async function mount(at) {
     columns: bundle.columns,
     hint: `The first press loads ${megabytes(size)} MB, which the browser keeps.`,
     where: "on this device; nothing was sent",
-    async answer(file, key, say) {
-      const one = await predicted(file, say).catch((error) => ({
+    madeBy: bundle.fingerprint,
+    learn: async (file, person, plain, say) =>
+      (await asked(file, say, { learn: { person, plain } })).voice,
+    async answer(file, key, say, voice) {
+      const one = await predicted(file, say, voice).catch((error) => ({
         row: { file: file.name, error: failed(file, error) },
       }));
       answers.push({ ...one, key });

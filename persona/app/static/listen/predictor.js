@@ -3,9 +3,10 @@
 import { AudioError } from "./audio.js";
 import { heard } from "./channels.js";
 import { dot } from "./clustering.js";
-import { Diarisation, parts } from "./diarisation.js";
+import { Diarisation, Different, parts } from "./diarisation.js";
 import { listen, noSpeech } from "./speech.js";
 import { summary, together } from "./summary.js";
+import { asOffset, asText, offsetOf } from "./voice.js";
 
 const ANSWERS = ["emotion", "gender", "age"];
 
@@ -20,8 +21,30 @@ export class Predictor {
     return made;
   }
 
-  // audio: as of `audio.read`. Gives the `prediction` and the `envelope` of what was heard.
-  async predict({ name, average, channels }, progress) {
+  // audio: as of `audio.read`. Gives the `prediction` and the `envelope` of what was heard. voice:
+  // as of `learn`, against which emotion is read where one person speaks.
+  async predict(audio, progress, voice) {
+    const { envelope, ...whole } = await this.#heard(audio, progress);
+    if (voice) whole.notes.push(await this.#readAgainst(whole.speakers, asOffset(voice.offset)));
+    return { prediction: summary(whole, this.bundle), envelope };
+  }
+
+  // The usual voice of one of those who speak, as text and numbers: persona/model/enrolment.py.
+  async learn(audio, person, plain, progress) {
+    const { emotions, fingerprint, constants } = this.bundle, { ENOUGH, PLAIN } = constants.enrolment;
+    const { speakers } = await this.#heard(audio, progress);
+    const different = new Different(constants.different, ENOUGH);
+    const phrases = speakers[person].said
+      .map(({ embedding }) => embedding)
+      .filter((embedding) => different.hear(embedding));
+    const mix = (offset) => this.#emotions(phrases, offset);
+    const known = plain ? emotions.indexOf(PLAIN) : null;
+    const usual = await this.#usual();
+    const offset = asText(await offsetOf(phrases, usual, mix, constants.voice, known));
+    return { offset, phrases: phrases.length, plain, made_for: fingerprint };
+  }
+
+  async #heard({ name, average, channels }, progress) {
     const lines = await this.#chosen(average, channels);
     const found = [];
     for (const [i, line] of lines.entries()) {
@@ -29,8 +52,17 @@ export class Predictor {
       const count = lines.length > 1 ? 1 : null; // each channel is a person
       found.push(await this.#listen(line, name, count, follow));
     }
-    const { envelope, ...whole } = together(found);
-    return { prediction: summary(whole, this.bundle), envelope };
+    return together(found);
+  }
+
+  // Gives the note on it.
+  async #readAgainst(speakers, offset) {
+    if (speakers.length > 1) return "several people speak: the voice that was learnt is not used";
+    for (const said of speakers[0].said) {
+      const { emotion } = await this.#answers(said.embedding.map((x, i) => x - offset[i]));
+      said.answers = { ...said.answers, emotion };
+    }
+    return "emotion is read against the voice that was learnt";
   }
 
   // The lines to hear: the average, one channel, or two that are a person each.
@@ -104,6 +136,26 @@ export class Predictor {
       throw new AudioError(
         "The audio lies so far beyond full scale that no answer is a number: scale it to +-1.");
     return Object.fromEntries(read);
+  }
+
+  // Mean probabilities of emotions of embeddings less an offset.
+  async #emotions(embeddings, offset) {
+    const size = offset.length, count = embeddings.length;
+    const batch = Float32Array.from({ length: count * size }, (_, i) =>
+      embeddings[Math.floor(i / size)][i % size] - offset[i % size]);
+    const inputs = { embeddings: this.#tensor(batch, [count, size]) };
+    const { emotion } = await this.sessions.heads.run(inputs, ["emotion"]);
+    return this.bundle.emotions.map((_, k, { length }) =>
+      embeddings.reduce((sum, _, n) => sum + emotion.data[n * length + k], 0) / count);
+  }
+
+  // Rows of `voices.usual`, for which no embedding is needed.
+  async #usual() {
+    const size = this.bundle.card.network.dimension;
+    const embeddings = this.#tensor(new Float32Array(size), [1, size]);
+    const { usual } = await this.sessions.heads.run({ embeddings }, ["usual"]);
+    return Array.from({ length: usual.dims[0] }, (_, i) =>
+      usual.data.slice(i * size, (i + 1) * size));
   }
 
   // The embedding, of length 1, of a part between two seconds: `CAMPPlus.voices`.

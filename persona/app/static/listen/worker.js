@@ -49,12 +49,17 @@ async function loaded(bundle, say) {
   return Predictor.load(bundle, ort, Object.fromEntries(rest));
 }
 
-onmessage = async ({ data: { id, audio, bundle } }) => {
+// Answers audio, or learns the voice of one who speaks in it, where `learn` says who.
+onmessage = async ({ data: { id, audio, bundle, voice, learn } }) => {
   const say = (content) => postMessage({ id, ...content });
+  const follow = (share) => say({ share });
   try {
     predictor ??= loaded(bundle, say);
     predictor.catch(() => (predictor = undefined)); // the next press tries again
-    say(await (await predictor).predict(audio, (share) => say({ share })));
+    const ready = await predictor;
+    say(learn
+      ? { voice: await ready.learn(audio, learn.person, learn.plain, follow) }
+      : await ready.predict(audio, follow, voice));
   } catch (error) {
     if (!(error instanceof AudioError)) console.error(error);
     say({ error: error instanceof AudioError ? error.message : "" });
