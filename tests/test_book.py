@@ -1,5 +1,6 @@
 """The book builds without a warning from the notebooks as they are committed."""
 
+import ast
 import hashlib
 import io
 import json
@@ -257,6 +258,23 @@ def test_the_first_page_cites_as_the_citation_file_does():
     page = (ROOT / "notebooks" / "00_persona.ipynb").read_text()
     for field in ("title", "version", "license"):
         assert f"{{{cited[field]}}}" in page
+
+
+def test_the_first_pages_answer_is_four_sentences_with_seven_numbers_at_most():
+    notebook = json.loads((ROOT / "notebooks" / "00_persona.ipynb").read_text(encoding="utf-8"))
+    sources = ["".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "code"]
+    source = next(source for source in sources if "chapter.closing(" in source)
+    [answer] = [
+        node.args[0] for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "chapter.closing"
+    ]  # fmt: skip
+    parts = list(ast.iter_child_nodes(answer))
+    computed = [part.value for part in parts if isinstance(part, ast.FormattedValue)]
+    words = "".join(part.value for part in parts if isinstance(part, ast.Constant))
+    numbers = [value for value in computed if not isinstance(value, ast.IfExp)]
+    typed = re.findall(r"\d+", re.sub(r"\]\([^)]*\)", "", words))
+    assert len(numbers) + len(typed) <= 7
+    assert len(re.findall(r"[.](?: |$)", words)) == 4
 
 
 def test_the_readme_lists_the_finding_of_every_chapter_that_has_one():

@@ -202,6 +202,12 @@ def test_shares_have_a_bar_per_representation_and_factor():
     assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["MFCC", "d-vector"]
 
 
+def test_bars_have_their_per_cent_behind_them():
+    figure = figures.bars({"a guess": 0.171, "a listener": 0.4}, "named right, %")
+    assert [text.get_text() for text in figure.axes[0].texts] == ["17", "40"]
+    assert figure.finding == "named right, %: a guess 17; a listener 40."
+
+
 CLIPS = pd.DataFrame(
     {
         "speaker": np.repeat([1, 2, 3], 6),

@@ -273,6 +273,21 @@ def shares(table: pd.DataFrame) -> "Described":
     return figure
 
 
+def bars(shares: Mapping[str, float], title: str) -> "Described":
+    """A few shares as bars with their per cent behind them; small, to be read on a phone."""
+    figure, axes = subplots(1, 1, 4.4, 0.3 * len(shares) + 0.3)
+    axis, percent = axes[0, 0], [100 * share for share in shares.values()]
+    drawn = axis.barh(list(shares), percent, 0.7, color=look("").colour)
+    axis.bar_label(drawn, [f"{value:.0f}" for value in percent], padding=3)
+    axis.invert_yaxis()
+    axis.set(title=title, xlim=(0, 100), xticks=[])
+    axis.spines["bottom"].set_visible(False)
+    axis.tick_params(axis="y", length=0)
+    named = [f"{name} {value:.0f}" for name, value in zip(shares, percent, strict=True)]
+    figure.finding = f"{title}: {'; '.join(named)}."
+    return figure
+
+
 def _height(rows: int, series: int = 1) -> float:
     return (0.3 + 0.06 * (series - 1)) * rows + 1.3
 
