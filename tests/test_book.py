@@ -250,7 +250,9 @@ def test_the_contents_give_every_chapter_a_question_and_minutes():
     rows = chapter.contents().data.splitlines()[2:]
     assert len(rows) == sum(name.startswith("notebooks/") for name in chapters()) - 1
     for row in rows:
-        assert re.fullmatch(r"\| \[.+\]\(\d\d_\w+\) \| [A-Z][^{]+\? \| [1-9]\d* \|", row), row
+        assert re.fullmatch(
+            r"\| \[.+\]\(\d\d_\w+\) \| [A-Z][^{]+\? \| [1-9] \| [1-9]\d* \|", row
+        ), row
 
 
 def test_the_first_page_cites_as_the_citation_file_does():

@@ -206,18 +206,21 @@ def findings_file() -> Path:
 
 
 def contents() -> "Markdown":
-    """A table of the chapters: title, question, minutes to read its prose and code."""
+    """A table of the chapters: title, question, minutes to read its prose, and open code too."""
     from IPython.display import Markdown
 
-    lines = ["| chapter | question | minutes |", "| --- | --- | --: |"]
+    lines = ["| chapter | question | minutes | with code |", "| --- | --- | --: | --: |"]
     for file in sorted(Path(_notebook("00_persona")).parent.glob("[0-9][0-9]_*.ipynb"))[1:]:
         notebook = json.loads(file.read_text(encoding="utf-8"))
-        cells = ["".join(cell["source"]) for cell in notebook["cells"]]
-        opening = cells[0]
+        cells = [cell for cell in notebook["cells"] if not cell["metadata"].get("tags")]
+        words = {"markdown": 0, "code": 0}
+        for cell in cells:
+            words[cell["cell_type"]] += len("".join(cell["source"]).split())
+        opening = "".join(cells[0]["source"])
         title = opening.splitlines()[0].lstrip("# ")
         question = opening.partition("**Question.** ")[2].split("\n\n")[0].replace("\n", " ")
-        minutes = sum(len(text.split()) for text in cells) / WORDS_A_MINUTE
-        lines.append(f"| [{title}]({file.stem}) | {question} | {minutes:.0f} |")
+        prose, both = (n / WORDS_A_MINUTE for n in (words["markdown"], sum(words.values())))
+        lines.append(f"| [{title}]({file.stem}) | {question} | {prose:.0f} | {both:.0f} |")
     return Markdown("\n".join(lines))
 
 
