@@ -207,6 +207,18 @@ def test_a_page_loads_little_and_the_icons_that_it_shows(built):
         assert weight.weigh(built / f"{page}.html") < 400_000  # figures are not run here
 
 
+def test_sounds_are_files_that_wait_until_they_are_played(tmp_path):
+    (tmp_path / "notebooks").mkdir()
+    page = tmp_path / "notebooks" / "a.html"
+    held = "data:audio/x-wav;base64,QUJD"
+    page.write_text(f'<audio controls><source src="{held}" type="x"></audio><audio src="{held}">')
+    weight.put_sounds_apart(tmp_path)
+    [sound] = (tmp_path / "_sounds").iterdir()
+    assert sound.read_bytes() == b"ABC" and sound.suffix == ".wav"
+    text = page.read_text()
+    assert text.count(f'src="../_sounds/{sound.name}"') == text.count('preload="none"') == 2
+
+
 @pytest.mark.slow
 def test_the_model_card_and_the_datasheet_state_what_ships(built):
     card = json.loads((ROOT / "data" / "models" / "default" / "card.json").read_text())

@@ -1,12 +1,14 @@
-"""Less to load: only the icons that are used, large pictures by a palette; and what is left."""
+"""Less to load: sounds apart, icons that are used, pictures by a palette; and what is left."""
 
 import gzip
 import re
+from base64 import b64decode
+from hashlib import sha256
 from pathlib import Path
 
 from PIL import Image
 
-LARGE = 500_000
+LARGE = 300_000
 """Bytes of a picture from which on it is stored with 256 colours."""
 
 _ICON = re.compile(
@@ -17,10 +19,34 @@ _ICON = re.compile(
 def lighten(out: Path) -> None:
     """Make what the theme and the chapters put into the built book smaller."""
     keep_used_icons(out)
+    put_sounds_apart(out)
     for picture in (out / "_images").glob("*.png"):
         if picture.stat().st_size > LARGE:
             reduced = Image.open(picture).convert("RGB").quantize(256)
             reduced.save(picture, optimize=True)
+
+
+def put_sounds_apart(out: Path) -> None:
+    """Write what pages hold of sound to files of their own, which wait until they are played."""
+    folder = out / "_sounds"
+
+    def apart(found: re.Match[str], page: Path) -> str:
+        sound = b64decode(found[3])
+        file = folder / f"{sha256(sound).hexdigest()[:16]}.{found[2].rpartition('-')[2]}"
+        folder.mkdir(exist_ok=True)
+        file.write_bytes(sound)
+        return (
+            f'{found[1]}src="{"../" * len(page.relative_to(out).parent.parts)}_sounds/{file.name}"'
+        )
+
+    for page in out.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        if "data:audio/" not in text:
+            continue
+        held = r'(<(?:audio|source)\b[^>]*?)src="data:audio/([\w-]+);base64,([^"]+)"'
+        text = re.sub(held, lambda found, page=page: apart(found, page), text)
+        text = re.sub(r"<audio(?![^>]*preload)", '<audio preload="none"', text)
+        page.write_text(text, encoding="utf-8")
 
 
 def keep_used_icons(out: Path) -> None:
