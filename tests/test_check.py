@@ -163,6 +163,35 @@ def test_ages_that_may_be_no_years_are_told_of(ages, title):
     assert list(found) == ([title] if title else [])
 
 
+def test_emotions_that_mean_one_in_two_words_are_told_of():
+    rows = [f"{n},s{n % 5},20,{e}" for n, e in enumerate(("anger", "angry", "joy", "sad") * 5)]
+    found = doubted("\n".join(rows))["Emotions that may be one"]
+    assert found.rows == ("anger = angry",) and not found.wrong
+    assert "Emotions that may be one" not in doubted("\n".join(rows[::2]))
+
+
+def test_an_emotion_of_one_speaker_alone_is_told_of():
+    """Nobody else has it: where they are tested it was never trained on."""
+    rows = [f"{n},s{n % 7},20,{'sad' if n % 7 == 3 else 'joy'}" for n in range(21)]
+    assert doubted("\n".join(rows))["Emotions of one speaker"].rows == ("sad: s3",)
+    shared = [row.replace("s4,20,joy", "s4,20,sad") for row in rows]
+    assert "Emotions of one speaker" not in doubted("\n".join(shared))
+
+
+@pytest.mark.parametrize(
+    ("column", "meant"),
+    [("sex", "gender"), ("Age (years)", "age"), ("label", "emotion"), ("Emotion_label", "emotion")],
+)
+def test_columns_that_may_hold_labels_under_another_name_are_told_of(column, meant):
+    rows = "\n".join(f"{n},s{n % 5},1" for n in range(10))
+    frame = pd.read_csv(io.StringIO(f"clip,speaker,{column}\n{rows}"), dtype=str)
+    frame = frame.assign(**dict.fromkeys(("gender", "emotion"))).assign(age=np.nan)
+    (found,) = doubts.doubts(frame)
+    assert f"'{column}'" in found.words and f"called {meant}" in found.words
+    labelled = frame.assign(gender="male", emotion=["a", "b"] * 5, age=30.0)
+    assert not doubts.doubts(labelled)  # where there are labels, it may be what it likes
+
+
 def test_a_label_for_each_clip_is_told_of_and_stops_nothing(folder):
     path = table(folder)
     lines = (folder / "mine.csv").read_text().splitlines()

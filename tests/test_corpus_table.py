@@ -38,7 +38,11 @@ def test_labels_that_no_column_names_are_missing(write):
     assert clips[["gender", "age", "emotion"]].isna().all(axis=None)
 
 
-@pytest.mark.parametrize("nothing", ["NA", "None", "nan", "N/A", "-", "unknown", "null", "?"])
+@pytest.mark.parametrize(
+    "nothing",
+    ["NA", "None", "nan", "N/A", "-", "unknown", "null", "?", "<NA>", "n.a.", "(blank)",
+     "Not known", "not_available", "[None]", "#VALUE!", "#REF!", "#N/A", "\u2013", "xxx", "anonymous"],
+)  # fmt: skip
 def test_a_word_for_not_known_is_no_class_and_no_speaker(write, nothing):
     path = write(f"file,speaker,emotion\na.wav,x,joy\nb.wav,x,{nothing}\n")
     with pytest.raises(CorpusError, match=r"Row 2 of .* \(b.wav\) has the emotion .*empty.*--map"):
@@ -46,6 +50,12 @@ def test_a_word_for_not_known_is_no_class_and_no_speaker(write, nothing):
     assert Table(path, meant=[nothing]).clips()["emotion"].tolist() == ["joy", nothing]
     with pytest.raises(CorpusError, match=r"has the speaker .* one person of many"):
         Table(write(f"file,speaker\na.wav,{nothing}\n"))
+
+
+@pytest.mark.parametrize("label", ["nagging", "none of these", ":-(", "#1", "nah", "x"])
+def test_a_word_that_only_looks_like_not_known_is_a_class(write, label):
+    path = write(f"file,speaker,emotion\na.wav,x,joy\nb.wav,x,{label}\n")
+    assert Table(path).clips()["emotion"].tolist() == ["joy", label]
 
 
 @pytest.mark.parametrize(

@@ -30,10 +30,15 @@ _NOUGHT = re.compile(r"(0 days)?[ 0:.]*")
 """A start that is the file's own, as audformat and others write it."""
 
 _UNKNOWN = frozenset((
-    "na", "n/a", "#n/a", "nan", "none", "null", "nil", "-", "--", ".", "?", "unknown", "unk",
-    "undefined", "unspecified", "missing",
+    "", "na", "nan", "none", "null", "nil", "unknown", "unk", "undefined", "unspecified", "missing",
+    "blank", "notknown", "notavailable", "notapplicable", "unlabelled", "unlabeled", "anonymous",
+    "xxx",
 ))  # fmt: skip
-"""What people write into a cell where nothing is known; as a class it would be learnt."""
+"""What people write into a cell where nothing is known, as letters alone; as a class it would be
+learnt."""
+
+_ERROR = re.compile(r"#(n/a|[a-z0/]+[!?])")
+"""What a spreadsheet writes into a cell that it could not work out."""
 
 _KNOWN = ("file", "file_name", "start", "end", *LABELS)
 
@@ -169,7 +174,7 @@ def _labels(row: dict[Any, Any], meant: frozenset[str]) -> dict[str, Any]:
         raise ValueError("names no file: fill it in, or remove the row")
     if not speaker:
         raise ValueError(f"({clip}) names no speaker: fill it in, or remove the row")
-    if speaker.casefold() in _UNKNOWN:
+    if _not_known(speaker):
         raise ValueError(
             f"({clip}) has the speaker {speaker!r}, which reads as one that is not known, and "
             "would make one person of many: fill the name in, or remove the row"
@@ -195,7 +200,7 @@ def _labels(row: dict[Any, Any], meant: frozenset[str]) -> dict[str, Any]:
             "it empty"
         )
     emotion = _text(row.get("emotion"))
-    if emotion and emotion.casefold() in _UNKNOWN and emotion not in meant:
+    if emotion and emotion not in meant and _not_known(emotion):
         raise ValueError(
             f"({clip}) has the emotion {emotion!r}, which reads as one that is not known: leave "
             "the cell empty, or name it in the label map (--map) of an evaluation"
@@ -207,6 +212,13 @@ def _labels(row: dict[Any, Any], meant: frozenset[str]) -> dict[str, Any]:
         "age": years,
         "emotion": emotion,
     }
+
+
+def _not_known(word: str) -> bool:
+    plain = word.casefold()
+    return re.sub(r"[\s<>()\[\].?/_\u2013\u2014-]", "", plain) in _UNKNOWN or bool(
+        _ERROR.fullmatch(plain)
+    )
 
 
 def _text(value: Any) -> str | None:

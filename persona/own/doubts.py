@@ -10,9 +10,19 @@ from typing import Any
 import pandas as pd
 
 from persona.folds import FOLDS
+from persona.labels import EMOTIONS
+from persona.own import synonyms
 
 YOUNG, OLD = 3, 95
 """Ages outside of which a voice is rarely recorded, and a wrong unit or a birth year is likely."""
+
+
+_COLUMNS = {
+    "emotion": r"label|class|category|mood|feeling|emotions|emotion\W.*|.*[_ ]emotion|emotion_.*",
+    "gender": r"sex|genders|gender\W.*|.*[_ ](gender|sex)|gender_.*",
+    "age": r"ages|years|age\W.*|.*[_ ]age|age_.*",
+}
+"""Names of columns that may hold the labels of a task."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +40,32 @@ class Finding:
 
 def doubts(clips: pd.DataFrame) -> list[Finding]:
     """Findings on labels and names of speakers; clips as of `Corpus.clips`."""
-    return [*_spelling(clips), *_of_one_person(clips), *_ages(clips), *_one_by_one(clips)]
+    return [
+        *_spelling(clips), *_meant(clips), *_of_one_person(clips), *_ages(clips),
+        *_one_by_one(clips),
+    ]  # fmt: skip
+
+
+def _meant(clips: pd.DataFrame) -> list[Finding]:
+    """Emotions in other words, and labels under another column's name."""
+    found, groups = [], dict[str, list[str]]()
+    for label, emotion in synonyms.guesses(clips["emotion"].dropna().unique(), EMOTIONS).items():
+        groups.setdefault(emotion or label, []).append(label)
+    if several := [" = ".join(sorted(group)) for group in groups.values() if len(group) > 1]:
+        words = (
+            f"Some emotions may be one in several words ({several[0]}): where they are, write one, "
+            "as they are learnt as several classes."
+        )
+        found.append(Finding("Emotions that may be one", words, tuple(several)))
+    for task, names in _COLUMNS.items():
+        column = next((c for c in clips if re.fullmatch(names, str(c).strip().casefold())), None)
+        if column and clips[task].isna().all():
+            words = (
+                f"No clip has a label of {task}, and the column {column!r} is not read: where it "
+                f"holds them, it is to be called {task}."
+            )
+            found.append(Finding(f"Perhaps a column of {task}", words))
+    return found
 
 
 def _spelling(clips: pd.DataFrame) -> list[Finding]:
@@ -74,7 +109,8 @@ def _of_one_person(clips: pd.DataFrame) -> list[Finding]:
             of_speaker.min()
         )  # fmt: skip
         if len(who := spread[spread > odd].index.astype(str)):
-            words = f"{len(who)} speakers have labels of {task} that one person cannot have."
+            people = "speakers have" if len(who) > 1 else "speaker has"
+            words = f"{len(who)} {people} labels of {task} that one person cannot have."
             found.append(Finding(f"Odd {task}s", words, tuple(who), True))
     return found
 
@@ -127,4 +163,12 @@ def _one_by_one(clips: pd.DataFrame) -> list[Finding]:
             "once cannot be learnt and tested. Is it the column that was meant?"
         )
         found.append(Finding("Labels that do not repeat", words))
+        return found
+    of_emotion = people[emotions.index].groupby(emotions)
+    if alone := [f"{name}: {who.iloc[0]}" for name, who in of_emotion if len(set(who)) == 1]:
+        words = (
+            f"{len(alone)} of {len(of_emotion)} emotions are those of one speaker alone: of people "
+            "who are not trained on, they cannot be learnt and tested."
+        )
+        found.append(Finding("Emotions of one speaker", words, tuple(alone)))
     return found
