@@ -23,7 +23,7 @@ def prediction(seconds: float = 2.0, notes: tuple[str, ...] = (), **changes) -> 
         "gender": {"female": 0.3, "male": 0.7},
         "age": 41.0, "age_low": 24.0, "age_high": 58.0,
         "seconds": seconds, "speech_seconds": seconds / 2, "speech": speech, "notes": notes,
-        "timeline": line, "quality": Quality(seconds / 2, -20.0, 0.01, 25.0, 3400.0),
+        "timeline": line, "quality": Quality(seconds / 2, -20.0, 0.01, 25.0, 3400.0, 0.0),
         "trust": 0.6, "envelope": np.tile([[-0.25, 0.5]], (round(100 * seconds), 1)),
     }  # fmt: skip
     return Prediction(**{"people": (person(fields | changes),)} | fields | changes)

@@ -35,6 +35,36 @@ def test_a_folder_is_loaded_and_not_constructed():
         Predictor("folder")
 
 
+@pytest.mark.parametrize("voice", ["anna", 3])
+def test_what_is_no_voice_is_one_sentence(predictor, voice):
+    for call in (predictor.predict, lambda *a, **k: next(predictor.predict_many([*a], **k))):
+        with pytest.raises(PersonaError, match=f"{voice!r} is no voice: kept.load reads one"):
+            call(CLIP, voice=voice)
+
+
+@pytest.mark.parametrize(
+    ("sources", "given", "words"),
+    [
+        (str(CLIP), {}, "is one recording: give a list"),
+        (CLIP, {}, "is one recording: give a list"),
+        (CLIP.read_bytes(), {}, "is one recording: give a list"),
+        ([CLIP, CLIP], {"names": ["one"]}, "more or fewer names than recordings"),
+        ([CLIP], {"names": ["one", "two"]}, "more or fewer names than recordings"),
+        ([CLIP] * 3, {"speakers": "ann"}, "'ann' is one speaker: give a list"),
+        ([CLIP], {"jobs": -1}, "-1 is no number of recordings at once"),
+        ([CLIP], {"jobs": "2"}, "'2' is no number of recordings at once"),
+    ],
+)
+def test_of_many_none_is_left_out_or_taken_apart_silently(predictor, sources, given, words):
+    with pytest.raises(PersonaError, match=words):
+        list(predictor.predict_many(sources, **given))
+
+
+def test_what_is_no_model_is_one_sentence():
+    with pytest.raises(ModelError, match="3 is no model: give a folder"):
+        Predictor.load(3)
+
+
 @pytest.mark.parametrize(
     "command",
     [

@@ -41,7 +41,8 @@ def test_labels_that_no_column_names_are_missing(write):
 @pytest.mark.parametrize(
     "nothing",
     ["NA", "None", "nan", "N/A", "-", "unknown", "null", "?", "<NA>", "n.a.", "(blank)",
-     "Not known", "not_available", "[None]", "#VALUE!", "#REF!", "#N/A", "\u2013", "xxx", "anonymous"],
+     "Not known", "not_available", "[None]",
+     "#VALUE!", "#REF!", "#N/A", "\u2013", "xxx", "anonymous"],
 )  # fmt: skip
 def test_a_word_for_not_known_is_no_class_and_no_speaker(write, nothing):
     path = write(f"file,speaker,emotion\na.wav,x,joy\nb.wav,x,{nothing}\n")

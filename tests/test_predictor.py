@@ -20,7 +20,7 @@ from toy_model import CLIP, Bands
 import persona
 from persona import audio
 from persona.audio import speech
-from persona.audio.degradations import amplified, telephone
+from persona.audio.degradations import amplified, telephone, with_noise
 from persona.errors import AudioError, ModelError, PersonaError
 from persona.labels import EMOTIONS
 from persona.model.prediction import Prediction
@@ -268,12 +268,24 @@ class TestTheInterval:
         assert age_limits(INTERVAL, 40, 0.25)[1] == pytest.approx(80)
 
 
+HISS = np.random.default_rng(0).normal(size=10 * RATE).astype(np.float32)
+
+
+def without(samples: np.ndarray, packets: slice) -> np.ndarray:
+    """Zeros in the place of some packets of 20 ms."""
+    kept = samples[: len(samples) // 320 * 320].reshape(-1, 320).copy()
+    kept[packets] = 0
+    return kept.ravel()
+
+
 class TestQuality:
     @pytest.mark.parametrize(
         ("change", "words"),
         [
             (telephone, r"no sound above 3\d\d\d Hz: a clean recording may be answered otherwise"),
             (lambda x: amplified(x, 40), r"\d+ % clipped: a clean recording may be answered"),
+            (lambda x: with_noise(x, HISS[: len(x)], 4), r"speech only [3-6] dB above the noise: "),
+            (lambda x: without(x, slice(None, None, 16)), r"[456] % of the speech is missing: "),
         ],
     )
     def test_a_recording_in_which_answers_move_has_a_note(self, predictor, clip, change, words):

@@ -1,8 +1,8 @@
 """Do notes on a recording's quality tell answers that moved? python tools/measure_notes.py FOLDER
 
-FOLDER holds clips of CREMA-D. Each is answered as it is and in ten bad forms. Printed: for how many
-another emotion is named than in the clean clip, with a note and without, and the AUC of the note,
-of bandwidth and of the signal-to-noise ratio.
+FOLDER holds clips of CREMA-D or of EmoDB. Each is answered as it is and in fifteen bad forms.
+Printed: for how many another emotion is named than in the clean clip, in each form, and with each
+note and without it; and the AUC of having one.
 """
 
 import io
@@ -15,10 +15,11 @@ from sklearn.metrics import roc_auc_score
 
 from persona import Predictor, audio
 from persona.audio import degradations as worse
-from persona.audio.quality import unlike
+from persona.audio import quality
+from persona.errors import AudioError
 from persona.model.prediction import Prediction
 
-CLIPS = 26
+CLIPS = 40
 RATE = audio.RATE
 
 
@@ -70,9 +71,14 @@ FORMS = {
     "below 3 kHz": lambda x: low(x, 3000),
     "white noise, 20 dB": lambda x: worse.with_noise(x, noise(len(x)), 20),
     "white noise, 10 dB": lambda x: worse.with_noise(x, noise(len(x)), 10),
+    "white noise, 5 dB": lambda x: worse.with_noise(x, noise(len(x)), 5),
     "pink noise, 15 dB": lambda x: worse.with_noise(x, noise(len(x), 0.5), 15),
+    "pink noise, 5 dB": lambda x: worse.with_noise(x, noise(len(x), 0.5), 5),
     "echo": echo,
-    "lost packets": lost,
+    "2 % lost": lambda x: lost(x, 0.02),
+    "5 % lost": lambda x: lost(x, 0.05),
+    "10 % lost": lost,
+    "20 % lost": lambda x: lost(x, 0.2),
     "clipped": lambda x: worse.amplified(x, 20 - 20 * np.log10(np.abs(x).max())),
 }
 
@@ -81,25 +87,40 @@ def emotion(answer: Prediction) -> str:
     return max(answer.emotion or {}, key=(answer.emotion or {}).__getitem__)
 
 
+NOTES = {
+    "narrow": lambda q: q.bandwidth < quality.NARROW,
+    "clipped": lambda q: q.clipped > quality.CLIPPED,
+    "noisy": lambda q: q.snr < quality.NOISY,
+    "lost": lambda q: q.lost > quality.LOST,
+    "any": lambda q: bool(quality.unlike(q)),
+}
+
+
 def main(folder: Path) -> None:
     predictor, rows = Predictor.load(), []
-    files = sorted(folder.rglob("*.flac")) or sorted(folder.rglob("*.wav"))
+    files = sorted([*folder.rglob("*.flac"), *folder.rglob("*.wav")])
     for file in np.random.default_rng(1).permutation(np.array(files, object))[:CLIPS]:
         clean = audio.read(file).samples
-        before = emotion(predictor.predict((clean, RATE)))
+        before = predictor.predict((clean, RATE), people=1)
+        rows.append(("clean", False, before.quality))
         for name, form in FORMS.items():
             bad = form(clean)
-            answer = predictor.predict(bad if isinstance(bad, bytes) else (bad, RATE))
-            quality = answer.quality
-            moved, noted = emotion(answer) != before, bool(unlike(quality))
-            rows.append((name, moved, noted, -quality.bandwidth, -quality.snr))
-    moved, *told = (np.array(column, float) for column in list(zip(*rows, strict=True))[1:])
+            try:
+                answer = predictor.predict(bad if isinstance(bad, bytes) else (bad, RATE), people=1)
+            except AudioError:  # nobody is heard any more, which is said
+                continue
+            rows.append((name, emotion(answer) != emotion(before), answer.quality))
+    forms, moved = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
     for name in FORMS:
-        print(f"{name:20} {np.mean([row[1] for row in rows if row[0] == name]):.0%} moved")
-    noted = told[0].astype(bool)
-    print(f"with a note {moved[noted].mean():.0%}, without {moved[~noted].mean():.0%} moved")
-    for name, values in zip(("note", "bandwidth", "signal to noise"), told, strict=True):
-        print(f"AUC of {name}: {roc_auc_score(moved, values):.2f}")
+        print(f"{name:20} {moved[forms == name].mean():.0%} moved")
+    bad = forms != "clean"
+    for name, note in NOTES.items():
+        noted = np.array([note(of) for _, _, of in rows])
+        print(
+            f"{name}: {noted[bad].sum()} of {bad.sum()} noted, of whom {moved[noted].mean():.0%} "
+            f"moved; {moved[bad & ~noted].mean():.0%} of the others; {noted[~bad].sum()} clean "
+            f"ones noted; AUC {roc_auc_score(moved, noted):.2f}"
+        )
 
 
 if __name__ == "__main__":

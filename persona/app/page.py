@@ -112,7 +112,9 @@ def constants() -> dict[str, dict[str, Any]]:
             **_of(speech, "CALL", "CONTEXT", "GAP", "LEAD", "LITTLE", "LOUD", "OFF", "PAD"),
             **_of(speech, "QUIET", "RANGE", "REACH", "RUMBLE", "SHORTEST", "STEADY", "STRETCH"),
             **_of(speech, "SURE", "PHRASE", "LONGEST", "NEAR", "CALM", "EDGE"),
-            **_of(quality, "CLIPPED", "FRAME", "NARROW", "SILENT", "STEP"),
+            **_of(
+                quality, "ABRUPT", "CLIPPED", "FRAME", "LOST", "NARROW", "NOISY", "SILENT", "STEP"
+            ),
         },
         "campplus": _of(campplus, "FRAMES", "LEVEL"),
         "channels": _of(channels, "LISTENED", "LITTLE", "LOUD", "SWING", "TOGETHER"),

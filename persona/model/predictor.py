@@ -18,7 +18,7 @@ from persona.errors import AudioError, ModelError, PersonaError
 from persona.keeping import parallel, store
 from persona.labels import EMOTIONS
 from persona.model import card as cards
-from persona.model import enrolment
+from persona.model import enrolment, given
 from persona.model import saved as models
 from persona.model.heads import Heads
 from persona.model.prediction import Prediction
@@ -152,14 +152,8 @@ class Predictor:
         PersonaError : `at_least` is no probability, `people` no number of people, a limit no
             number, or `voice` was learnt by another model.
         """
-        for limit in (at_least, max_seconds, 0 if max_bytes is None else max_bytes):
-            if not isinstance(limit, int | float):
-                raise PersonaError(f"{limit!r} is no number: leave the argument out, or give one.")
-        if not 0 <= at_least <= 1:
-            raise PersonaError(f"{at_least} is no probability: give one from 0 to 1.")
-        if people is not None and not (isinstance(people, int) and people >= 1):
-            raise PersonaError(f"{people!r} is no number of people: give 1 or more, or none.")
-        if voice:
+        given.check(at_least, max_seconds, max_bytes, people)
+        if voice is not None:
             people = self._alone(voice, people)
         source = source if rate is None else (source, rate)
         opened = partial(
@@ -237,8 +231,8 @@ class Predictor:
 
         Raises
         ------
-        PersonaError : `at_least` is no probability, `people` no number of people, or `voice` and
-            `speakers` do not go together.
+        PersonaError : `at_least` is no probability, `people` or `jobs` no number, names or speakers
+            are not as many as recordings, or `voice` and `speakers` do not go together.
 
         Example
         -------
@@ -253,9 +247,9 @@ class Predictor:
                 raise CancelledError
 
         def answer(
-            task: tuple[audio.Source, str | None, Voice | None],
+            task: tuple[tuple[audio.Source, str | None], Voice | None],
         ) -> Prediction | AudioError:
-            source, name, against = task
+            (source, name), against = task
             try:
                 return self.predict(
                     source, name=name, at_least=at_least, max_bytes=max_bytes,
@@ -264,13 +258,14 @@ class Predictor:
             except AudioError as error:
                 return error
 
+        given.check_many(sources, speakers, jobs)
         voices: Iterable[Voice | None] = repeat(voice)
         if speakers is not None:
             if voice:
                 raise PersonaError("A voice is one person's: leave it or the speakers out.")
             sources = list(sources)
             voices = enrolment.of_each(self, sources, list(speakers))
-        tasks = zip(sources, repeat(None) if names is None else names, voices, strict=False)
+        tasks = zip(given.named(sources, names), voices, strict=False)
         jobs = (jobs or os.cpu_count() or 1) if self._threads > 1 else 1
         answers = parallel.in_order(answer, tasks, jobs, stopped)
         for count, answered in enumerate(answers, start=1):
@@ -296,6 +291,8 @@ class Predictor:
             raise speech.no_speech(found.length, reader.name)
 
     def _alone(self, voice: Voice, people: int | None) -> int:
+        if not isinstance(voice, Voice):
+            raise PersonaError(f"{voice!r} is no voice: kept.load reads one that is kept.")
         if voice.made_for != self.fingerprint:
             raise PersonaError("The voice was learnt by another model: learn it again.")
         if people not in (None, 1):

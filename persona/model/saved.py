@@ -122,6 +122,8 @@ def load(model: str | os.PathLike[str] | None = None, revision: str | None = Non
 
     Raises `ModelError` where there is no such model or it is damaged.
     """
+    if not isinstance(model, str | os.PathLike | None):
+        raise ModelError(f"{model!r} is no model: give a folder, or a name on the hub.")
     if model is None:
         folder = store.shipped() / "models" / "default"
     elif os.path.isdir(model):

@@ -321,7 +321,17 @@ class Measures {
       clipped: this.clipped / count,
       snr: Math.round(10 * (level - noise)) / 10,
       bandwidth: step * energy.findIndex((e) => e >= 0.99 * sum),
+      lost: this.#lost(level),
     };
+  }
+
+  // Share of frames of speech that hold nothing and lie beside a loud one.
+  #lost(level) {
+    const { C, inside } = this;
+    const loud = (x) => x > level - C.ABRUPT;
+    const broken = runs(inside.map((x) => x <= C.SILENT))
+      .filter(([start, end]) => loud(inside[start - 1]) || loud(inside[end]));
+    return broken.reduce((sum, [start, end]) => sum + end - start, 0) / inside.length;
   }
 }
 

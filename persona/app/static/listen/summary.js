@@ -15,10 +15,12 @@ function interpolate(x, xs, ys) {
 }
 
 // Notes on speech in which the answers move: persona.audio.quality.unlike.
-function unlike({ bandwidth, clipped }, { NARROW, CLIPPED }) {
+function unlike({ bandwidth, clipped, snr, lost }, { NARROW, CLIPPED, NOISY, LOST }) {
   const notes = [];
   if (bandwidth < NARROW) notes.push(`no sound above ${Math.trunc(bandwidth)} Hz`);
   if (clipped > CLIPPED) notes.push(`${Math.trunc(100 * clipped)} % clipped`);
+  if (snr < NOISY) notes.push(`speech only ${Math.trunc(snr)} dB above the noise`);
+  if (lost > LOST) notes.push(`${Math.trunc(100 * lost)} % of the speech is missing`);
   return notes.map((note) => `${note}: a clean recording may be answered otherwise`);
 }
 
