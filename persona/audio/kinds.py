@@ -6,6 +6,10 @@ from persona.audio.headers import Part
 
 _HEAD = 1 << 10
 
+_PLAYLIST = "is a playlist, which names recordings: give those"
+_SETTINGS = (
+    "stands for a file of a cloud drive, or is a list of settings: download the recording itself"
+)
 _BEGIN = (
     (b"PK\x03\x04", "is a zip archive: unpack it, and give the recordings in it"),
     (b"PK\x05\x06", "is an empty zip archive: give a recording"),
@@ -14,15 +18,15 @@ _BEGIN = (
     (b"\x1f\x8b", "is packed by gzip: unpack it, and give the recordings in it"),
     (b"BZh", "is packed by bzip2: unpack it, and give the recordings in it"),
     (b"\xfd7zXZ\x00", "is packed by xz: unpack it, and give the recordings in it"),
-    (b"#EXTM3U", "is a playlist, which names recordings: give those"),
-    (b"[playlist]", "is a playlist, which names recordings: give those"),
-    (b"<asx", "is a playlist, which names recordings: give those"),
+    (b"#EXTM3U", _PLAYLIST),
+    (b"[playlist]", _PLAYLIST),
+    (b"<asx", _PLAYLIST),
+    (b"<?wpl", _PLAYLIST),
     (b"version https://git-lfs", "stands for a file kept elsewhere: get it with `git lfs pull`"),
     (b"/annex/objects/", "stands for a file kept elsewhere: get it with `git annex get`"),
     (b"[internetshortcut]", "is a link to an address: download the recording itself"),
     (b"L\x00\x00\x00\x01\x14\x02\x00", "is a shortcut to another file: give that one"),
-    (b"bplist00", "stands for a file of a cloud drive, or is a list of settings: download the "
-     "recording itself"),
+    (b"bplist00", _SETTINGS),
     (b"\x00\x05\x16\x07", "is what macOS keeps beside a file: give that file, without ._"),
     (b"<!doctype html", "is a web page: download the recording itself"),
     (b"<html", "is a web page: download the recording itself"),
@@ -37,8 +41,8 @@ _BEGIN = (
 )  # fmt: skip
 _GSM_FRAME = 33  # bytes, of 20 ms; its first four bits are 1101
 _OTHER = (
-    "cannot be decoded, being damaged or no audio at all: give a sound or video file, such as WAV, "
-    "MP3, FLAC, OGG, M4A or WebM"
+    "cannot be decoded, being damaged, without a header or no audio at all: give a sound or video "
+    "file, such as WAV, MP3, FLAC, OGG, M4A or WebM"
 )
 
 
@@ -52,8 +56,17 @@ def mistaken(file: BinaryIO, size: int) -> str:
             return words
     if head[257:262] == b"ustar":
         return "is a tar archive: unpack it, and give the recordings in it"
-    if plain.startswith(b"{") and b'"url"' in head and b"doc_id" in head:
+    if plain.startswith(b"{") and b'"url"' in head and (b"doc_id" in head or b"google" in head):
         return "stands for a file of a cloud drive: download the recording itself"
+    if plain.startswith((b'{"', b"[{")):
+        return "is text in JSON, perhaps what a server answered: download the recording itself"
+    if plain.startswith(b"<?xml"):
+        if b"<playlist" in head:
+            return _PLAYLIST
+        if b"<plist" in head:
+            return _SETTINGS
+    if b"\nFILE " in b"\n" + plain and b"TRACK " in head:
+        return _PLAYLIST
     if size >= 4 * _GSM_FRAME and size % _GSM_FRAME == 0 and _all_gsm(head):
         return "is GSM without a header, which tells no rate: convert it to WAV"
     if not any(head) and _zeros(file):
@@ -71,7 +84,7 @@ def undecodable(file: BinaryIO | Part, endings: tuple[str, ...]) -> str:
     paths = [line for line in lines if not line.startswith(b"#")]
     named = [line.lower().decode(errors="replace").endswith(endings) for line in paths]
     if named and all(named[:-1] or named):  # the last one may be cut
-        return "is a playlist, which names recordings: give those"
+        return _PLAYLIST
     return _OTHER
 
 
