@@ -257,6 +257,13 @@ class TestResuming:
         run("=1.flac", resume="out.csv")
         assert toy_model.Bands.calls == calls
 
+    @pytest.mark.parametrize("place", ["/dev/null", "/dev/full", "folder"])
+    def test_of_what_is_no_file_is_one_sentence(self, run, folder, tmp_path, place):
+        """One swallows every row, of another the end is never reached."""
+        (tmp_path / "folder").mkdir()
+        with pytest.raises(PersonaError, match="no file that rows can be appended to"):
+            run(folder / "a.flac", resume=str(tmp_path / place))
+
     def test_of_another_file_is_one_sentence_and_leaves_it_alone(self, run, folder, tmp_path):
         other = save(tmp_path / "mine.csv", b"name,mark\nme,1\n")
         for form in ("csv", "jsonl"):
@@ -299,7 +306,7 @@ class TestResuming:
         soundfile.write(changed, samples[: len(samples) // 2], rate)
         calls = toy_model.Bands.calls
         _, _, err = run(folder, resume=str(out))
-        assert "changed since they were answered" in err and str(changed) in err
+        assert "Changed since they were answered" in err and str(changed) in err
         assert toy_model.Bands.calls == calls + 1
         found = {
             Path(row["file"]).name: float(row["seconds"] or 0) for row in rows(out.read_text())

@@ -98,6 +98,26 @@ class TestKept:
         with pytest.raises(PersonaError, match="cannot be a voice's name"):
             kept.keep(name, ANNA)
 
+    def test_is_one_sentence_where_it_cannot_be_written(self, folder, tmp_path):
+        (tmp_path / "file").touch()
+        for place in ("file", "file/deeper"):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("PERSONA_VOICES", str(tmp_path / place))
+                with pytest.raises(StoreError, match=r"cannot be kept in .* set PERSONA_VOICES"):
+                    kept.keep("anna", ANNA)
+
+    def test_is_exported_whole_for_its_owners_eyes_to_where_it_is_read_from(self, folder, tmp_path):
+        kept.keep("anna", ANNA)
+        out = tmp_path / "shared" / "a.voice"
+        kept.export("anna", out)
+        np.testing.assert_array_equal(kept.load(str(out)).offset, ANNA.offset)
+        if os.name == "posix":
+            assert stat.S_IMODE(out.stat().st_mode) == 0o600
+        with pytest.raises(PersonaError, match=r"b.npz does not end in .voice"):
+            kept.export("anna", tmp_path / "b.npz")
+        with pytest.raises(StoreError, match="cannot be written"):
+            kept.export("anna", out / "deeper.voice")
+
     def test_is_refused_when_damaged(self, folder):
         file = kept.keep("anna", ANNA)
         file.write_bytes(file.read_bytes()[:100])

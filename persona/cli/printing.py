@@ -109,8 +109,8 @@ def predict(
             with resuming(Path(resume), form, header, found.files, begun) as going:
                 if going.changed:
                     _complain(
-                        f"{len(going.changed):,} files were changed since they were answered, and "
-                        f"are answered again: {first([readable(n) for n in going.changed])}."
+                        "Changed since they were answered, and answered again: "
+                        f"{first([readable(name) for name in going.changed])}."
                     )
                 begins, answered = not going.out.tell(), going.noted(rows(going.waiting))
                 return _print(answered, form, going.out, header, begins)

@@ -62,6 +62,8 @@ def resuming(
             "--resume knows recordings by the names of their files, and standard input has none: "
             "name files."
         )
+    if file.exists() and not file.is_file():
+        raise PersonaError(f"{file} is no file that rows can be appended to: name another.")
     printed = cell if form == "csv" else str
     states = {readable(name): _state(name) for name in names}
     with store.lock(file):

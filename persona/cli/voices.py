@@ -1,6 +1,5 @@
 """`persona voice`: people's usual voices, which emotion is read against."""
 
-import shutil
 from pathlib import Path
 
 import click
@@ -76,5 +75,4 @@ def export(name: str, file: Path) -> None:
     """Copy a voice to a FILE that ends in .voice, which `--voice FILE` reads elsewhere."""
     from persona.people import kept
 
-    kept.load(name)
-    shutil.copy(kept.folder() / f"{name}.voice", file)
+    kept.export(name, file)

@@ -45,22 +45,47 @@ def keep(name: str, voice: Voice) -> Path:
         plain=np.array(voice.plain),
         made_for=np.array(voice.made_for),
     )
-    aside = file.with_name(f".{secrets.token_hex(4)}")
     try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
-            opened.write(content.getvalue())
-            opened.flush()
-            os.fsync(opened.fileno())
-        aside.replace(file)
+        _write(file, content.getvalue())
     except OSError as error:
         raise StoreError(
             f"The voice cannot be kept in {file.parent} ({error.strerror or error}): set "
             "PERSONA_VOICES to a folder that can be written to."
         ) from error
+    return file
+
+
+def export(name: str, file: Path) -> None:
+    """Copy a voice to a file, for its owner's eyes only, which `load` reads elsewhere.
+
+    Raises `PersonaError` where there is none of this name, or the file does not end as voices do,
+    `StoreError` where it cannot be written.
+    """
+    load(name)
+    if file.suffix != _FILE:
+        raise PersonaError(
+            f"{file.name} does not end in {_FILE}, by which it is known: name it so."
+        )
+    try:
+        _write(file, _there(name).read_bytes())
+    except OSError as error:
+        raise StoreError(
+            f"{file} cannot be written ({error.strerror or error}): name another place."
+        ) from error
+
+
+def _write(file: Path, content: bytes) -> None:
+    """Whole or not at all, readable by the owner alone."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    aside = file.with_name(f".{secrets.token_hex(4)}")
+    try:
+        with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
+            opened.write(content)
+            opened.flush()
+            os.fsync(opened.fileno())
+        aside.replace(file)
     finally:
         aside.unlink(missing_ok=True)
-    return file
 
 
 def load(name: str) -> Voice:
