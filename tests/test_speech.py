@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from persona.audio import RATE, speech
+from persona.audio.quality import levels_of
 from persona.errors import WeightsError
 from persona.keeping import store
 
@@ -69,7 +70,7 @@ def test_speech_without_a_pause_is_cut_evenly_where_it_is_quiet(all_is_speech, s
     assert len(found) == count
     assert max(lengths) < (1 + 2 * speech.NEAR) * seconds / count
     # Each cut is no louder than an even one would be.
-    quiet = np.convolve(speech._levels(samples), np.ones(speech.CALM) / speech.CALM, "same")
+    quiet = np.convolve(levels_of(samples), np.ones(speech.CALM) / speech.CALM, "same")
     for number, window in enumerate(found[1:], 1):
         even = int(number * seconds / count * 100)
         assert quiet[round(window.start * 100)] <= quiet[even] + 1e-9
@@ -229,6 +230,19 @@ def test_quality_measures_what_it_names():
     telephone = np.fft.irfft(spectrum, len(clip)).astype(np.float32)
     assert speech.only(telephone).quality.bandwidth <= 3450 < quality.bandwidth
     json.dumps(vars(quality), allow_nan=False)
+
+
+def test_speech_that_breaks_off_is_missing_and_a_pause_is_not():
+    (clip,) = clips("emodb", 1)
+    assert speech.only(clip).quality.lost == 0
+    packets = clip[: len(clip) // 320 * 320].reshape(-1, 320).copy()
+    packets[::20] = 0
+    assert 0.02 < speech.only(packets.ravel()).quality.lost < 0.08
+    loud = levels_of(clip) > speech.only(clip).quality.level - 30
+    gate = np.convolve(loud, np.ones(7), "same") > 0  # held for 30 ms, as gates of noise are
+    gated = clip[: 160 * len(gate)] * np.repeat(gate, 160)
+    assert (levels_of(gated) < -96).mean() > 0.02
+    assert speech.only(gated).quality.lost == 0
 
 
 def test_little_speech_is_noted(all_is_speech):

@@ -21,7 +21,7 @@ EmoDB in twenty further forms it was 27 % below 7 dB, as no clip of the training
 told: the answers of 12 % moved. See `tools/measure_notes.py`.
 """
 SILENT = -96.0  # dBFS: below the noise of 16 bits, nothing was recorded
-ABRUPT = 20.0  # dB below the speech: from above it, nobody falls silent within a frame
+ABRUPT = 15.0  # dB below the speech: from above it to above it, nobody is silent for a moment
 
 _HANN = np.hanning(STEP).astype(np.float32)
 
@@ -38,8 +38,8 @@ class Quality:
         speech, or, where less than half a second is outside, the tenth percentile within.
     bandwidth : Hz below which 99 % of the speech's energy lies, after a pre-emphasis of 0.97:
         about 3,400 over a telephone.
-    lost : share of the speech, 0 to 1, in whose place nothing is, beside speech that breaks off, as
-        where packets were lost.
+    lost : share of the speech, 0 to 1, in whose place nothing is, between loud speech that breaks
+        off and sets in again, as where packets were lost.
     """
 
     seconds: float
@@ -64,6 +64,13 @@ def unlike(quality: Quality) -> tuple[str, ...]:
     return tuple(f"{note}: a clean recording may be answered otherwise" for note in notes)
 
 
+def levels_of(samples: np.ndarray) -> np.ndarray:
+    """dB of full scale of each whole frame of 10 ms, without what does not swing (an offset)."""
+    count = len(samples) // FRAME
+    power = samples[: count * FRAME].reshape(count, FRAME).var(axis=1)
+    return 10 * np.log10(power + 1e-12)
+
+
 class Measures:
     """Sums from which `Quality` follows; of levels a number for each 10 ms is kept."""
 
@@ -71,6 +78,7 @@ class Measures:
         self.count, self._clipped, self._power = 0, 0, 0.0
         self._spectrum = np.zeros(STEP // 2 + 1)
         self._inside: list[np.ndarray] = []
+        self._frames: list[np.ndarray] = []
         self._outside: list[np.ndarray] = []
 
     def add(self, samples: np.ndarray, level: np.ndarray, segments: np.ndarray) -> None:
@@ -81,6 +89,7 @@ class Measures:
             full = np.abs(piece) >= 0.999
             self._clipped += int((full[1:] & full[:-1]).sum())
             self.count += len(piece)
+            self._frames.append(levels_of(piece))
             self._power += float(piece.var(dtype=np.float64)) * len(piece)
             frames = _sliding(piece - piece.mean(), STEP)[::STEP] * _HANN
             self._spectrum += (np.abs(np.fft.rfft(frames)) ** 2).sum(axis=0)
@@ -100,14 +109,14 @@ class Measures:
             clipped=self._clipped / self.count,
             snr=round(float(level - noise), 1),
             bandwidth=float(hertz[np.searchsorted(energy, 0.99 * energy[-1])]),
-            lost=_lost(inside, level),
+            lost=_lost(np.concatenate(self._frames), level),
         )
 
 
-def _lost(inside: np.ndarray, level: float) -> float:
-    """Share of frames of speech that hold nothing and lie beside a loud one, by their levels."""
-    edges = np.diff(np.concatenate([[False], inside <= SILENT, [False]]).astype(int))
+def _lost(levels: np.ndarray, level: float) -> float:
+    """Share of frames of speech that hold nothing, between loud ones, by their levels."""
+    edges = np.diff(np.concatenate([[False], levels <= SILENT, [False]]).astype(int))
     starts, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
-    loud = np.concatenate([[-np.inf], inside, [-np.inf]]) > level - ABRUPT
-    broken = loud[starts] | loud[ends + 1]
-    return float((ends - starts)[broken].sum() / len(inside))
+    loud = np.concatenate([[-np.inf], levels, [-np.inf]]) > level - ABRUPT
+    broken = loud[starts] & loud[ends + 1]
+    return float((ends - starts)[broken].sum() / max(len(levels), 1))

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view as _sliding
 
-from persona.audio.quality import FRAME, SILENT, STEP, Measures, Quality
+from persona.audio.quality import FRAME, SILENT, STEP, Measures, Quality, levels_of
 from persona.audio.reader import RATE
 from persona.errors import AudioError, WeightsError
 from persona.keeping import store
@@ -166,7 +166,7 @@ class Listener:
             first, last = _between_silence(stretch)
             sound, origin = stretch[first:last], offset + first
             clean = _without_rumble(sound)
-            level = _levels(clean)
+            level = levels_of(clean)
             segments = _segments(clean, level)
             self._segments += [(origin + start, origin + end) for start, end in segments.tolist()]
             self._measures.add(sound, level, segments)
@@ -237,7 +237,7 @@ def _faint(samples: np.ndarray) -> int:
 
 def _heard(samples: np.ndarray) -> np.ndarray:
     """Whether each frame of a piece is nearer to its loud frames than to its faint ones."""
-    levels = _levels(samples)
+    levels = levels_of(samples)
     low, high = np.percentile(levels, [10, 95])
     return np.asarray(levels >= max(high - RANGE, (low + high) / 2))
 
@@ -257,7 +257,7 @@ def _cuts(samples: np.ndarray) -> list[int]:
     reach, cuts = int(NEAR * step), []
     for number in range(1, count):
         first = int(number * step) - reach
-        around = _sliding(_levels(samples[first : first + 2 * reach]), CALM).mean(axis=1)
+        around = _sliding(levels_of(samples[first : first + 2 * reach]), CALM).mean(axis=1)
         cuts.append(first + (int(around.argmin()) + CALM // 2) * FRAME)
     return cuts
 
@@ -277,7 +277,7 @@ def _stretches(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
             joined = np.concatenate(held)
             while len(joined) > longest:
                 first = longest - longest // 10
-                around = _sliding(_levels(joined[first:longest]), 31).mean(axis=1)
+                around = _sliding(levels_of(joined[first:longest]), 31).mean(axis=1)
                 cut = first + (int(around.argmin()) + 15) * FRAME
                 yield joined[:cut]
                 joined = joined[cut:]
@@ -365,13 +365,6 @@ def _network() -> Any:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3  # it warns of weights that the graph does not use
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-
-
-def _levels(samples: np.ndarray) -> np.ndarray:
-    """dB of full scale of each whole frame of 10 ms, without what does not swing (an offset)."""
-    count = len(samples) // FRAME
-    power = samples[: count * FRAME].reshape(count, FRAME).var(axis=1)
-    return 10 * np.log10(power + 1e-12)
 
 
 def _runs(mask: np.ndarray) -> np.ndarray:

@@ -279,7 +279,8 @@ function joined(found, gap) {
 
 class Measures {
   constructor(C, rate) {
-    Object.assign(this, { C, rate, count: 0, clipped: 0, power: 0, inside: [], outside: [] });
+    Object.assign(this, { C, rate, count: 0, clipped: 0, power: 0 });
+    Object.assign(this, { inside: [], outside: [], frames: [] });
     this.spectrum = new Float64Array(C.STEP / 2 + 1);
     this.taper = Float64Array.from({ length: C.STEP }, (_, i) =>
       0.5 - 0.5 * Math.cos((2 * Math.PI * i) / (C.STEP - 1)));
@@ -294,6 +295,7 @@ class Measures {
       const full = (x) => Math.abs(x) >= 0.999;
       piece.forEach((x, i) => (this.clipped += i > 0 && full(x) && full(piece[i - 1]) ? 1 : 0));
       this.count += piece.length;
+      this.frames.push(...levels(piece, C));
       this.power += variance(piece) * piece.length;
       for (let at = 0; at + C.STEP <= piece.length; at += C.STEP)
         powers(this.taper.map((w, i) => w * (piece[at + i] - centre)))
@@ -325,13 +327,13 @@ class Measures {
     };
   }
 
-  // Share of frames of speech that hold nothing and lie beside a loud one.
+  // Share of frames of speech that hold nothing, between loud ones.
   #lost(level) {
-    const { C, inside } = this;
+    const { C, frames } = this;
     const loud = (x) => x > level - C.ABRUPT;
-    const broken = runs(inside.map((x) => x <= C.SILENT))
-      .filter(([start, end]) => loud(inside[start - 1]) || loud(inside[end]));
-    return broken.reduce((sum, [start, end]) => sum + end - start, 0) / inside.length;
+    const broken = runs(frames.map((x) => x <= C.SILENT))
+      .filter(([start, end]) => loud(frames[start - 1]) && loud(frames[end]));
+    return broken.reduce((sum, [start, end]) => sum + end - start, 0) / Math.max(frames.length, 1);
   }
 }
 
