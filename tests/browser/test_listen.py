@@ -485,6 +485,17 @@ def test_what_cannot_be_answered_is_one_sentence(page, recordings, tmp_path):
         expect(page.get_by_role("alert").filter(has_text=re.compile(sentence))).to_have_count(1)
 
 
+@pytest.mark.parametrize("container", ["FLAC", "WAV"])
+def test_a_file_that_was_cut_off_says_so_as_python_does(page, tmp_path, container):
+    content = encode(np.concatenate(3 * [audio.read(CLIP).samples]), container=container)
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    whole.write_bytes(content)
+    cut.write_bytes(content[: len(content) // 2])
+    rows = answer(page, whole, cut)
+    assert rows[0]["notes"] == [] and rows[1]["notes"][0].startswith("ends early: ")
+    assert rows[1]["notes"] == list(Predictor.load().predict(cut).notes)
+
+
 def test_a_name_with_markup_is_shown_and_never_interpreted(page, recordings):
     answer(page, recordings["odd"])
     expect(page.locator("section h3")).to_have_text(recordings["odd"].name)

@@ -1,7 +1,7 @@
 // Any audio that the browser decodes -> mono at 16 kHz: persona/audio without its own decoder.
 
 import { apart } from "./channels.js";
-import { statedRate } from "./rates.js";
+import { statedRate, statedSeconds } from "./rates.js";
 import { resampled } from "./resampling.js";
 
 export class AudioError extends Error {} // one sentence, meant for a person
@@ -16,7 +16,7 @@ export async function read(file, { audio: C, channels: apartness }) {
   const name = `"${printable(file.name)}"`;
   const fail = (problem) => new AudioError(`${name} ${problem}.`);
   const buffer = await file.arrayBuffer();
-  const stated = statedRate(buffer);
+  const stated = statedRate(buffer), length = statedSeconds(buffer); // decoding takes the bytes
   let decoded;
   try {
     decoded = await contextAt(stated).decodeAudioData(buffer);
@@ -27,7 +27,8 @@ export async function read(file, { audio: C, channels: apartness }) {
   const recorded = Array.from({ length: count }, (_, i) => decoded.getChannelData(i));
   const resampling = stated && stated !== C.RATE ? [`resampled from ${stated} Hz`] : [];
   const prepared = async ({ samples, notes }) => {
-    const said = [...notes, ...resampling, ...unusual(samples, rate, C)];
+    const found = samples.length / rate;
+    const said = [...notes, ...resampling, ...early(found, length), ...unusual(samples, rate, C)];
     const heard = await resampled(samples, rate, C);
     return { samples: heard, notes: said, envelope: envelope(heard, C.POINTS) };
   };
@@ -54,6 +55,12 @@ function unusable(samples, rate, C) {
   if ((high - low) / 2 < C.SILENCE)
     return "is silent (nothing above -80 dB of full scale): record it again";
 }
+
+// A header that states a hundredfold of what there is was never filled in.
+const early = (found, stated) =>
+  stated - found >= 0.1 && stated < 100 * found
+    ? [`ends early: ${found.toFixed(1)} s of ${stated.toFixed(1)} s`]
+    : [];
 
 function unusual(samples, rate, C) {
   const seconds = samples.length / rate, peak = Math.max(-lowest(samples), highest(samples));

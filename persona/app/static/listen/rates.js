@@ -1,25 +1,57 @@
-// The sampling rate that a file states, which the browser does not tell and without which it would
-// resample while decoding, by a filter that takes away what the network listens to.
+// What a file states and the browser does not tell: its sampling rate, without which it would be
+// resampled while it is decoded, by a filter that takes away what the network listens to; and how
+// long it is, by which is seen that it was cut.
 
 const text = (bytes, at, length) => String.fromCharCode(...bytes.subarray(at, at + length));
 const ENTRIES = ["mp4a", "alac", "fLaC"]; // of an MP4 file, for sound
 
 // Hz, or undefined where nothing that is known here states it. `buffer` holds the file.
-export function statedRate(buffer) {
+export const statedRate = (buffer) => within(() => {
   const bytes = new Uint8Array(buffer), view = new DataView(buffer);
+  const start = begin(bytes), kind = text(bytes, start, 4);
+  if (RIFF.includes(kind)) return view.getUint32(chunk(bytes, view, "fmt ") + 12, true);
+  if (kind === "fLaC") return flac(view, start + 4);
+  if (kind === "OggS") return ogg(bytes, view);
+  if (text(bytes, 4, 4) === "ftyp") return mp4(bytes, view);
+  if (text(bytes, 1, 3) === "E\xdf\xa3") return matroska(bytes);
+  return frames(bytes, start);
+});
+
+// Seconds that a FLAC or WAV file states, or undefined.
+export const statedSeconds = (buffer) => within(() => {
+  const bytes = new Uint8Array(buffer), view = new DataView(buffer), at = begin(bytes);
+  if (text(bytes, at, 4) === "fLaC") {
+    const samples = (view.getUint8(at + 21) % 16) * 2 ** 32 + view.getUint32(at + 22);
+    return samples / flac(view, at + 4) || undefined;
+  }
+  if (text(bytes, 0, 4) !== "RIFF") return undefined;
+  const stated = view.getUint32(chunk(bytes, view, "data") + 4, true);
+  const second = view.getUint32(chunk(bytes, view, "fmt ") + 16, true); // bytes of it
+  return stated < UNKNOWN ? stated / second : undefined;
+});
+
+const RIFF = ["RIFF", "RF64"];
+const UNKNOWN = 0x7f000000; // bytes; writers to a pipe state more
+
+function within(look) {
   try {
-    const start = text(bytes, 0, 3) === "ID3" ? 10 + syncsafe(bytes) : 0;
-    const kind = text(bytes, start, 4);
-    if (["RIFF", "RF64"].includes(kind)) return riff(bytes, view);
-    if (kind === "fLaC") return flac(view, start + 4);
-    if (kind === "OggS") return ogg(bytes, view);
-    if (text(bytes, 4, 4) === "ftyp") return mp4(bytes, view);
-    if (text(bytes, 1, 3) === "E\xdf\xa3") return matroska(bytes);
-    return frames(bytes, start);
+    return look();
   } catch (error) {
     if (error instanceof RangeError) return undefined; // it ends within its header
     throw error;
   }
+}
+
+const begin = (bytes) => (text(bytes, 0, 3) === "ID3" ? 10 + syncsafe(bytes) : 0);
+
+// Where the chunk of this name begins, in a RIFF file.
+function chunk(bytes, view, name) {
+  let at = 12;
+  while (text(bytes, at, 4) !== name) {
+    const size = view.getUint32(at + 4, true);
+    at += 8 + size + (size % 2);
+  }
+  return at;
 }
 
 const syncsafe = (bytes) => bytes.subarray(6, 10).reduce((size, x) => size * 128 + x, 0);
