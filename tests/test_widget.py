@@ -1,5 +1,6 @@
 """The app: what arrives from the browser, and what the browser is answered."""
 
+import json
 import re
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from persona.app.widget import KEPT, App
 from persona.labels import EMOTIONS
 from persona.model import answers
 from persona.model.prediction import POINTS
+from persona.people.voice import Voice
 
 CARD = {"limits": ["It is <small>."], "uses": {"refused": ["Hiring & firing."]}, "data": {}}
 
@@ -21,11 +23,14 @@ CARD = {"limits": ["It is <small>."], "uses": {"refused": ["Hiring & firing."]},
 class Ear:
     """Reads the audio as the real predictor does and predicts the same of all of it."""
 
-    card, emotions = CARD, EMOTIONS
+    card, emotions, fingerprint = CARD, EMOTIONS, "a" * 64
 
-    def predict(self, source, *, name, at_least, progress):
+    def predict(self, source, *, name, at_least=0.0, progress=None, voice=None):
         read = audio.read(source, name=name)
-        progress(0.5)
+        if progress:
+            progress(0.5)
+        if voice:
+            return prediction(read.seconds, (f"against {voice.phrases} phrases",))
         if at_least > 0.6:
             return prediction(read.seconds, (*read.notes, "no emotion"), emotion=None)
         return prediction(read.seconds, read.notes)
@@ -179,3 +184,35 @@ def test_the_page_that_serves_it_is_called_persona():
     notebook = Path(__file__).resolve().parents[1] / "notebooks" / "17_app.ipynb"
     page, _ = HTMLExporter(template_name="lab").from_filename(str(notebook))
     assert "<title>PERSONA</title>" in page
+
+
+VOICE = Voice(np.arange(4, dtype=np.float32), 3, plain=True, made_for="a" * 64)
+
+
+class TestAVoice:
+    def test_is_what_the_browser_keeps_and_gives_back(self):
+        again = Voice.from_dict(json.loads(json.dumps(VOICE.to_dict())))
+        np.testing.assert_array_equal(again.offset, VOICE.offset)
+        assert (again.phrases, again.plain, again.made_for) == (3, True, "a" * 64)
+
+    def test_is_learnt_from_a_recording_and_not_kept(self, app, sent, monkeypatch):
+        heard = []
+        monkeypatch.setattr(
+            widget.enrolment, "learn", lambda _, sources, plain: heard.append(plain) or VOICE
+        )
+        content = encode(sine())
+        part = {"key": "1", "name": "a.wav", "last": True, "learn": {"person": 0, "plain": True}}
+        app._take(None, part, [memoryview(content)])
+        assert sent[-1] == ({"key": "1", "voice": VOICE.to_dict()},)
+        assert heard == [True] and app.answers == []
+
+    def test_is_read_against_where_one_person_speaks(self, app):
+        part = {"key": "1", "name": "a.wav", "last": True, "voice": VOICE.to_dict()}
+        app._take(None, part, [memoryview(encode(sine()))])
+        notes = app.answers[0]["row"]["notes"]
+        assert notes == ["against 3 phrases", "emotion is read against the voice that was learnt"]
+
+    def test_that_cannot_be_learnt_is_one_sentence(self, app, sent):
+        part = {"key": "1", "name": "a.wav", "last": True, "learn": {"person": 0, "plain": False}}
+        app._take(None, part, [memoryview(b"no sound")])
+        assert sent[-1][0]["error"].startswith('"a.wav" cannot be decoded')

@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import anywidget
+import numpy as np
 import traitlets
 
 from persona import audio
 from persona.errors import PersonaError
 from persona.keeping import store
-from persona.model import answers
+from persona.model import answers, enrolment
+from persona.model.prediction import Person
 from persona.model.predictor import Predictor
+from persona.people.voice import Voice
 
 _STATIC = Path(__file__).resolve().parent / "static"
 _MODULES = ("csv.js", "intake.js", "usual.js", "view.js", "app.js", "widget.js")
@@ -26,6 +29,14 @@ def module() -> str:
     """The front end as the one module that a notebook takes; no two parts share a name."""
     text = "\n".join((_STATIC / name).read_text("utf-8") for name in _MODULES)
     return re.sub(r"(?m)^import .*\n|^export (?!default)", "", text)
+
+
+def _said(content: bytes, person: Person) -> tuple[np.ndarray, int]:
+    """What one of several people says, with pauses between, and its rate."""
+    samples, pause = audio.read(content).samples, np.zeros(audio.RATE // 2, np.float32)
+    spans = (span for turn in person.turns for span in turn.speech)
+    pieces = [samples[int(a * audio.RATE) : int(b * audio.RATE)] for a, b in spans]
+    return np.concatenate([part for piece in pieces for part in (piece, pause)]), audio.RATE
 
 
 class App(anywidget.AnyWidget):
@@ -46,6 +57,7 @@ class App(anywidget.AnyWidget):
     examples = traitlets.List(traitlets.Unicode()).tag(sync=True)
     card = traitlets.Dict().tag(sync=True)
     columns = traitlets.Dict().tag(sync=True)
+    made_by = traitlets.Unicode().tag(sync=True)
     answers = traitlets.List(traitlets.Dict()).tag(sync=True)
 
     def __init__(self, predictor: Predictor | None = None, at_least: float = 0.0) -> None:
@@ -58,12 +70,15 @@ class App(anywidget.AnyWidget):
                 p.name for p in sorted(self._folder.glob("*")) if p.suffix in audio.EXTENSIONS
             ],
             card={name: self._predictor.card[name] for name in ("limits", "uses")},
+            made_by=self._predictor.fingerprint,
             columns={by: list(answers.columns(self._predictor.emotions, by)) for by in answers.BY},
         )
         self.on_msg(self._take)
 
     def _take(self, _: Any, part: dict[str, Any], buffers: Sequence[memoryview]) -> None:
-        """An example that is wanted, or the next part of a recording, whose last is answered."""
+        """An example that is wanted, or the next part of a recording, whose last is answered, or
+        learnt from.
+        """
         if "example" in part:
             if (name := part["example"]) in self.examples:
                 self.send({"example": name}, [(self._folder / name).read_bytes()])
@@ -72,18 +87,38 @@ class App(anywidget.AnyWidget):
         self._arriving.setdefault(key, bytearray()).extend(buffers[0])
         if part["last"]:
             content = bytes(self._arriving.pop(key))
-            answer = {"key": key, **self._answer(part["name"], content, key)}
+            if "learn" in part:
+                self.send({"key": key, **self._learnt(part["name"], content, **part["learn"])})
+                return
+            answer = {"key": key, **self._answer(part["name"], content, key, part.get("voice"))}
             self.answers = [*self.answers, answer][-KEPT:]
 
-    def _answer(self, name: str, content: bytes, key: str) -> dict[str, Any]:
+    def _learnt(self, name: str, content: bytes, person: int, plain: bool) -> dict[str, Any]:
+        """The voice of one who speaks, which the browser keeps, or why there is none."""
+        try:
+            people = self._predictor.predict(content, name=name).people
+            source = content if len(people) == 1 else _said(content, people[person])
+            return {"voice": enrolment.learn(self._predictor, [source], plain=plain).to_dict()}
+        except PersonaError as error:
+            return {"error": str(error)}
+
+    def _answer(
+        self, name: str, content: bytes, key: str, kept: dict[str, Any] | None
+    ) -> dict[str, Any]:
+        asked: dict[str, Any] = {"name": name, "at_least": self._at_least}
+        note = []
         try:
             predicted = self._predictor.predict(
-                content,
-                name=name,
-                at_least=self._at_least,
-                progress=lambda share: self.send({"key": key, "share": share}),
+                content, progress=lambda share: self.send({"key": key, "share": share}), **asked
             )
+            if kept and len(predicted.people) == 1:
+                voice = Voice.from_dict(kept)
+                predicted = self._predictor.predict(content, voice=voice, **asked)
+                note = ["emotion is read against the voice that was learnt"]
+            elif kept:
+                note = ["several people speak: the voice that was learnt is not used"]
             row = {"file": name, **predicted.to_dict()}
+            row["notes"] += note
             return {"row": row, "envelope": predicted.outline().tolist()}
         except PersonaError as error:
             sentence = str(error)

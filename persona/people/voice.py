@@ -6,8 +6,10 @@ need not be a fair mix of emotions: so the mix is estimated along, and what it w
 mean is taken away first. Gender and age are read without it, for it holds them.
 """
 
+import base64
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +33,16 @@ class Voice:
     phrases: int
     plain: bool
     made_for: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON, which a browser keeps: the offset in base64."""
+        text = base64.b64encode(self.offset.astype("<f4").tobytes()).decode()
+        return {**vars(self), "offset": text}
+
+    @classmethod
+    def from_dict(cls, kept: dict[str, Any]) -> "Voice":
+        offset = np.frombuffer(base64.b64decode(kept["offset"]), "<f4")
+        return cls(offset, kept["phrases"], kept["plain"], kept["made_for"])
 
 
 def learn(

@@ -18,12 +18,13 @@ function found(model, event, look) {
   });
 }
 
-async function send(model, file, key) {
+// asked: with `voice`, against which emotion is read, or `learn`, whose voice is to be learnt.
+async function send(model, file, key, asked) {
   let at = 0;
   do {
     const part = await file.slice(at, at + PART).arrayBuffer();
     at += PART;
-    model.send({ key, name: file.name, last: at >= file.size }, undefined, [part]);
+    model.send({ key, name: file.name, last: at >= file.size, ...asked }, undefined, [part]);
   } while (at < file.size);
 }
 
@@ -32,13 +33,22 @@ function render({ model, el }) {
     model.send({ example: name });
     return found(model, "msg:custom", (content, buffers) => content.example === name && buffers[0]);
   };
-  const answer = async (file, key, say) => {
+  const learn = async (file, person, plain, say) => {
+    const key = `learn-${Date.now()}`;
+    const learnt = found(model, "msg:custom", (content) => content.key === key && content);
+    say(0);
+    await send(model, file, key, { learn: { person, plain } });
+    const { voice, error } = await learnt;
+    if (error) throw new Error(error);
+    return voice;
+  };
+  const answer = async (file, key, say, voice) => {
     const hear = (content) => content.key === key && say(content.share);
     const answered = found(model, "change:answers", () =>
       model.get("answers").find((one) => one.key === key));
     model.on("msg:custom", hear);
     say(0);
-    await send(model, file, key);
+    await send(model, file, key, voice && { voice });
     await answered;
     model.off("msg:custom", hear);
     return answered;
@@ -50,6 +60,8 @@ function render({ model, el }) {
     columns: model.get("columns"),
     hint: "",
     where: "by the kernel of this page",
+    madeBy: model.get("made_by"),
+    learn,
     answer,
   });
   const changed = () => show(model.get("answers"));
