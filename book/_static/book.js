@@ -1,5 +1,6 @@
 // Three states of a page's code: as the chapter is taught (some cells folded), all, none. One button
-// goes on to the next, and what was chosen holds on every page. The first page begins without code.
+// goes on to the next, and what was chosen holds on every page. The first page begins without code,
+// the whole book on one page, which is printed, with all of it.
 document.addEventListener("DOMContentLoaded", () => {
   if (!document.querySelector(".cell_input")) return;
   const front = document.querySelector(".persona-front") !== null;
@@ -19,7 +20,8 @@ document.addEventListener("DOMContentLoaded", () => {
     show(state === "all" ? "none" : "all");
     localStorage.setItem(key, state);
   });
-  show(localStorage.getItem(key) ?? (front ? "none" : "taught"));
+  const whole = document.querySelectorAll(".tag_remove-input").length > 1;
+  show(whole ? "all" : (localStorage.getItem(key) ?? (front ? "none" : "taught")));
   document.querySelector(".article-header-buttons").prepend(button);
 });
 
@@ -31,6 +33,9 @@ document.addEventListener("DOMContentLoaded", () => {
     frame.className = "persona-frame";
     thing.replaceWith(frame);
     frame.append(thing);
+    const measure = () => thing.style.setProperty("--natural", thing.naturalWidth);
+    if (thing.complete) measure();
+    else if (thing.tagName === "IMG") thing.addEventListener("load", measure);
     return frame;
   });
   frames.push(...document.querySelectorAll(".bd-article .highlight pre"));
