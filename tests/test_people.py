@@ -14,7 +14,7 @@ from persona.audio.speech import Listener, Window
 from persona.errors import PersonaError
 from persona.people import channels, clustering, conversations, diarisation
 from persona.people.diarisation import Diarisation, Heard, parts, told_apart
-from persona.people.scoring import score
+from persona.people.scoring import by_turn, score
 from persona.representations.campplus import CAMPPlus
 
 
@@ -95,6 +95,15 @@ class TestScoring:
     def test_of_what_was_not_heard_is_missed(self):
         found = score(self.TRUE, ((0.0, 2.0, "1"), (5.0, 9.0, "2")), collar=0)
         assert found.missed == pytest.approx(2.0) and found.confusion == 0
+
+    def test_of_a_turn_is_what_of_it_another_was_given(self):
+        found = ((0.0, 6.0, "1"), (6.0, 8.0, "2"), (10.0, 12.0, "2"))
+        one, two, three = by_turn((*self.TRUE, (10.0, 12.0, "anna")), found, collar=0)
+        assert (one.seconds, one.heard, one.confusion) == pytest.approx((4, 4, 0))
+        assert (two.seconds, two.heard, two.confusion) == pytest.approx((4, 3, 1))
+        assert three.confusion == pytest.approx(2.0)
+        whole = score((*self.TRUE, (10.0, 12.0, "anna")), found, collar=0)
+        assert whole.confusion == pytest.approx(sum(turn.confusion for turn in (one, two, three)))
 
 
 @dataclass

@@ -1,16 +1,18 @@
-"""How well people are told apart, in conversations made of recordings of single people.
+"""How well people are told apart, and what its errors do to answers: data/results/people.parquet.
 
-`python tools/measure_people.py crema-d --half measured --folder AUDIO --out rows.csv` simulates
-conversations of 14 turns of one to six people, half of them with a microphone, a room and a codec
-for each turn, tells their people apart, and prints errors. A row of the CSV is a conversation.
+python tools/measure_people.py crema-d=AUDIO emodb=AUDIO readers=FOLDER
 
-What is spoken may be `crema-d` or `emodb` (each turn one to three clips of one emotion), or a
-folder of recordings of one person each, of which a turn is two to seven seconds. The threshold
-was chosen on the actors of the half `choosing`.
+Conversations of 14 turns of one to six people are simulated, half of them with a microphone, a room
+and a codec for each turn. The model that ships answers to each person found, to each person's own
+turns heard alone, and to all as if one person spoke. A row is a conversation; it names nobody.
+
+What is spoken is of a corpus of actors (each turn one to three clips of one emotion), or of
+`readers`, a folder of recordings of one person each, of which a turn is two to seven seconds. The
+constants of `people.diarisation` were chosen on every other actor of CREMA-D; none of them is here.
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -19,122 +21,181 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from persona import audio, corpora
+from persona import Predictor, audio, corpora
 from persona.audio import RATE
-from persona.audio.speech import Listener, Window
-from persona.people.conversations import Turn, conversation
-from persona.people.diarisation import Diarisation, Heard, parts
-from persona.people.scoring import score
-from persona.representations.campplus import CAMPPlus
+from persona.keeping import store
+from persona.model.prediction import Prediction
+from persona.people import diarisation
+from persona.people.conversations import Conversation, Turn, conversation
+from persona.people.scoring import by_turn, score
 
-PEOPLE = range(1, 7)
-HALVES = {"choosing": slice(0, None, 2), "measured": slice(1, None, 2), "all": slice(None)}
+PEOPLE, EACH = range(1, 7), 6
+
+FEELINGS = ("changes", "of each person", "of all")
+"""How long an actor keeps an emotion: a turn, or all turns; and whether all have the same."""
+
+PAUSE = 0.6
+"""Seconds between a person's turns that are heard alone."""
+
+SHORT = 3.0
+"""Seconds of speech below which a turn is short."""
+
+Say = Callable[[str, str | None], Turn]
+"""What somebody says in a turn, with an emotion or, for None, with a new one in each."""
 
 
-def actors(name: str, folder: Path | None, half: str) -> tuple[dict[str, Turn], dict[str, str]]:
-    """What each speaker of a corpus says in a turn, and their sex."""
-    corpus = corpora.load(name, **({"folder": folder} if folder else {}))
+def actors(name: str, folder: Path) -> tuple[Say, dict[str, str], list[str]]:
+    """What each speaker of a corpus says, their sex, and the emotions there are."""
+    corpus = corpora.load(name, folder=folder)
     clips = corpus.clips()
     clips = clips[~clips["clip"].isin([problem.clip for problem in corpus.problems()])]
-    chosen = sorted(clips["speaker"].unique())[HALVES[half]]
+    speakers = sorted(clips["speaker"].astype(str).unique())
+    clips = clips.assign(speaker=clips["speaker"].astype(str))
+    clips = clips[clips["speaker"].isin(speakers[1::2] if name == "crema-d" else speakers)]
+    said = {key: some.tolist() for key, some in clips.groupby(["speaker", "emotion"])["clip"]}
 
-    def turn(speaker: Any) -> Turn:
-        own = clips[clips["speaker"] == speaker]
-        feelings = {str(e): some.tolist() for e, some in own.groupby("emotion")["clip"]}
+    def say(speaker: str, emotion: str | None) -> Turn:
+        own = sorted(e for s, e in said if s == speaker)
 
-        def say(rng: np.random.Generator) -> np.ndarray:
-            some = feelings[str(rng.choice(sorted(feelings)))]
-            count = min(len(some), int(rng.integers(1, 4)))
-            return np.concatenate(
-                [corpus.waveform(str(clip)) for clip in rng.choice(some, count, replace=False)]
-            )
+        def turn(rng: np.random.Generator) -> np.ndarray:
+            some = said[speaker, emotion if emotion in own else str(rng.choice(own))]
+            chosen = rng.choice(some, min(len(some), int(rng.integers(1, 4))), replace=False)
+            return np.concatenate([corpus.waveform(str(clip)) for clip in chosen])
 
-        return say
+        return turn
 
-    sex = clips.groupby("speaker")["gender"].first()
-    return {str(s): turn(s) for s in chosen}, {str(s): str(sex[s]) for s in chosen}
+    sex = clips.groupby("speaker")["gender"].first().astype(str)
+    return say, dict(sex), sorted(clips["emotion"].dropna().unique())
 
 
-def readers(folder: Path) -> tuple[dict[str, Turn], dict[str, str]]:
+def readers(folder: Path) -> tuple[Say, dict[str, str], list[str]]:
     """What each reads in a turn: a part of their recording, wherever it begins."""
     load = cache(lambda file: audio.read(file).samples)
 
-    def turn(file: Path) -> Turn:
-        def say(rng: np.random.Generator) -> np.ndarray:
+    def say(file: str, _: str | None) -> Turn:
+        def turn(rng: np.random.Generator) -> np.ndarray:
             samples, size = load(file), round(rng.uniform(2, 7) * RATE)
             start = int(rng.integers(0, max(1, len(samples) - size)))
             return samples[start : start + size]
 
-        return say
+        return turn
 
-    files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in audio.EXTENSIONS)
-    return {file.name: turn(file) for file in files}, {}
+    files = sorted(str(f) for f in folder.rglob("*") if f.suffix.lower() in audio.EXTENSIONS)
+    return say, dict.fromkeys(files, ""), []
 
 
-def measure(turns: dict[str, Turn], sex: dict[str, str], each: int) -> Iterator[dict[str, Any]]:
-    ear = CAMPPlus()
-
-    def run(window: Window) -> Heard:
-        embedding, frames = ear.heard(window.samples)
-        return Heard(window, embedding, None, ear.voices(frames, parts(window) / RATE))
-
-    for count, number, devices in product(PEOPLE, range(each), (False, True)):
+def simulated(
+    say: Say, sex: dict[str, str], emotions: Sequence[str]
+) -> Iterator[tuple[dict[str, Any], Conversation]]:
+    """Each conversation, and what it is one of."""
+    for count, number, devices in product(PEOPLE, range(EACH), (False, True)):
         rng = np.random.default_rng((count, number, devices))
-        names = [str(name) for name in rng.choice(sorted(turns), count, replace=False)]
-        seed = int(rng.integers(1 << 30))
-        made = conversation({name: turns[name] for name in names}, seed, devices=devices)
-        listener, told_apart = Listener(), Diarisation(run)
-        for window in listener.windows([made.samples]):
-            told_apart.hear(run(window))
-        found = [
-            (max(a, said.start), min(b, said.end), str(person))
-            for person, speaker in enumerate(told_apart.speakers())
-            for said in speaker.said
-            for a, b in listener.segments
-            if min(b, said.end) > max(a, said.start)
-        ]
-        sexes = {sex.get(name) for name in names}
+        names = [str(name) for name in rng.choice(sorted(sex), count, replace=False)]
+        feeling = FEELINGS[number % len(FEELINGS)] if emotions else ""
+        drawn = [str(emotion) for emotion in rng.choice(emotions or [""], count)]
+        kept: dict[str, str | None] = dict.fromkeys(names)
+        if feeling == "of each person":
+            kept = dict(zip(names, drawn, strict=True))
+        elif feeling == "of all":
+            kept = dict.fromkeys(names, drawn[0])
+        turns = {name: say(name, kept[name]) for name in names}
+        made = conversation(turns, int(rng.integers(1 << 30)), devices=devices)
+        sexes = {sex[name] for name in names}
         yield {
-            "devices": devices, "sex": "same" if len(sexes) == 1 else "mixed",
-            "seconds": len(made.samples) / RATE, **score(made.turns, found)._asdict(),
+            "people": count, "devices": devices, "feeling": feeling,
+            "sex": "" if sexes == {""} else "same" if len(sexes) == 1 else "mixed",
+        }, made  # fmt: skip
+
+
+def alone(made: Conversation, name: str) -> np.ndarray:
+    """What one person says, their turns one after another."""
+    pause = np.zeros(round(PAUSE * RATE), np.float32)
+    parts = [
+        part
+        for start, end, who in made.turns
+        if who == name
+        for part in (made.samples[round(start * RATE) : round(end * RATE)], pause)
+    ]
+    return np.concatenate(parts)
+
+
+def answers(predictor: Predictor, made: Conversation, found: Prediction) -> dict[str, float]:
+    """How the answers to people found, and to all as one, differ from those to them alone."""
+    as_one = predictor.predict((made.samples, RATE), people=1)
+    counts = dict.fromkeys(
+        f"{way}_{what}" for way in ("found", "as_one") for what in ("emotion", "gender", "years")
+    )
+    counts = {"asked": 0, **dict.fromkeys(counts, 0.0)}
+    for name in sorted({who for *_, who in made.turns}):
+        try:
+            own = predictor.predict((alone(made, name), RATE), people=1)
+        except audio.AudioError:  # too little of them
+            continue
+        spoken = [(start, end) for start, end, who in made.turns if who == name]
+        person = max(found.people, key=lambda other: together(spoken, other.turns))
+        counts["asked"] += 1
+        for way, other in (("found", person), ("as_one", as_one)):
+            for what in ("emotion", "gender"):
+                one, two = getattr(own, what), getattr(other, what)
+                counts[f"{way}_{what}"] += max(one, key=one.get) == max(two, key=two.get)
+            counts[f"{way}_years"] += abs(own.age - other.age)
+    return counts
+
+
+def together(spoken: Sequence[tuple[float, float]], turns: Sequence[Any]) -> float:
+    """Seconds of somebody's speech in the turns of somebody found."""
+    pieces = [piece for turn in turns for piece in turn.speech]
+    return sum(
+        max(0.0, min(end, until) - max(start, since))
+        for start, end in spoken
+        for since, until in pieces
+    )
+
+
+def measured(predictor: Predictor, spoken: str, folder: Path) -> Iterator[dict[str, Any]]:
+    cast = readers(folder) if spoken == "readers" else actors(spoken, folder)
+    for what, made in simulated(*cast):
+        found = predictor.predict((made.samples, RATE))
+        turns = [
+            (start, end, str(number))
+            for number, person in enumerate(found.people)
+            for turn in person.turns
+            for start, end in turn.speech
+        ]
+        scored = score(made.turns, turns)
+        lengths = by_turn(made.turns, turns)
+        short = [row for row in lengths if row.seconds < SHORT]
+        yield {
+            "spoken": spoken, **what, "seconds": len(made.samples) / RATE,
+            "speech": scored.speech, "missed": scored.missed, "false_alarm": scored.false_alarm,
+            "confusion": scored.confusion, "found": scored.people,
+            "speech_short": sum(row.heard for row in short),
+            "confusion_short": sum(row.confusion for row in short),
+            "speech_long": sum(row.heard for row in lengths if row.seconds >= SHORT),
+            "confusion_long": sum(row.confusion for row in lengths if row.seconds >= SHORT),
+            **answers(predictor, made, found),
         }  # fmt: skip
-
-
-def summed(rows: pd.DataFrame) -> dict[str, Any]:
-    """Shares of speech, in percent, and how often the number of people was right."""
-    speech = rows["speech"].sum() / 100
-    right = rows["people"] == rows["true_people"]
-    return {
-        "confusion": rows["confusion"].sum() / speech,
-        "missed + false alarm": (rows["missed"] + rows["false_alarm"]).sum() / speech,
-        "count right": f"{right.sum()}/{len(rows)}",
-        "count off by one or less": f"{((rows['people'] - rows['true_people']).abs() < 2).sum()}",
-    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("spoken", help="crema-d, emodb, or a folder of recordings")
-    parser.add_argument("--folder", type=Path, help="of the corpus's audio")
-    parser.add_argument("--half", choices=HALVES, default="all", help="of the actors")
-    parser.add_argument("--each", type=int, default=4, help="conversations of a number of people")
-    parser.add_argument("--out", type=Path, help="CSV of the conversations")
+    parser.add_argument("spoken", nargs="+", help="crema-d, emodb or readers, =, and their folder")
+    parser.add_argument("--out", type=Path, default=store.shipped() / "results" / "people.parquet")
     given = parser.parse_args()
-    if given.spoken in corpora.NAMES:
-        voices = actors(given.spoken, given.folder, given.half)
-    else:
-        voices = readers(Path(given.spoken))
-    rows = []
-    for row in measure(*voices, given.each):
-        rows.append(row)
-        if given.out:
-            pd.DataFrame(rows).to_csv(given.out, index=False)
+    predictor, rows = Predictor.load(), []
+    for spoken, folder in (text.split("=", 1) for text in given.spoken):
+        for row in measured(predictor, spoken, Path(folder)):
+            rows.append(row)
+        print(f"{spoken}: measured", flush=True)
     table = pd.DataFrame(rows)
-    several = table[table["true_people"] > 1]
-    groups = {"all": table, "clean": table[~table["devices"]], "devices": table[table["devices"]]}
-    groups |= {f"{n} people": some for n, some in table.groupby("true_people")}
-    groups |= {f"{sex} sex": some for sex, some in several.groupby("sex")}
-    print(pd.DataFrame({name: summed(some) for name, some in groups.items()}).T.to_string())
+    names = ("PART", "LEAST", "SURE", "ALIKE", "FEWEST", "STRETCH")
+    made = {
+        "made_by": "tools/measure_people.py",
+        "model": predictor.fingerprint,
+        "constants": {name: getattr(diarisation, name) for name in names},
+        "conversations": EACH,
+    }
+    store.write_table(given.out, {name: table[name].to_numpy() for name in table}, made)
 
 
 if __name__ == "__main__":
