@@ -9,6 +9,7 @@ turns heard alone, and to all as if one person spoke. A row is a conversation; i
 What is spoken is of a corpus of actors (each turn one to three clips of one emotion), or of
 `readers`, a folder of recordings of one person each, of which a turn is two to seven seconds. The
 constants of `people.diarisation` were chosen on every other actor of CREMA-D; none of them is here.
+A corpus that was measured stays in build/people, until the model or a constant changes.
 """
 
 import argparse
@@ -23,6 +24,7 @@ import pandas as pd
 
 from persona import Predictor, audio, corpora
 from persona.audio import RATE
+from persona.errors import AudioError
 from persona.keeping import store
 from persona.model.prediction import Prediction
 from persona.people import diarisation
@@ -129,7 +131,7 @@ def answers(predictor: Predictor, made: Conversation, found: Prediction) -> dict
     for name in sorted({who for *_, who in made.turns}):
         try:
             own = predictor.predict((alone(made, name), RATE), people=1)
-        except audio.AudioError:  # too little of them
+        except AudioError:  # too little of them
             continue
         spoken = [(start, end) for start, end, who in made.turns if who == name]
         person = max(found.people, key=lambda other: together(spoken, other.turns))
@@ -180,14 +182,8 @@ def measured(predictor: Predictor, spoken: str, folder: Path) -> Iterator[dict[s
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("spoken", nargs="+", help="crema-d, emodb or readers, =, and their folder")
-    parser.add_argument("--out", type=Path, default=store.shipped() / "results" / "people.parquet")
     given = parser.parse_args()
-    predictor, rows = Predictor.load(), []
-    for spoken, folder in (text.split("=", 1) for text in given.spoken):
-        for row in measured(predictor, spoken, Path(folder)):
-            rows.append(row)
-        print(f"{spoken}: measured", flush=True)
-    table = pd.DataFrame(rows)
+    predictor = Predictor.load()
     names = ("PART", "LEAST", "SURE", "ALIKE", "FEWEST", "STRETCH")
     made = {
         "made_by": "tools/measure_people.py",
@@ -195,7 +191,17 @@ def main() -> None:
         "constants": {name: getattr(diarisation, name) for name in names},
         "conversations": EACH,
     }
-    store.write_table(given.out, {name: table[name].to_numpy() for name in table}, made)
+    tables = []
+    for spoken, folder in (text.split("=", 1) for text in given.spoken):
+        file = store.made() / "people" / f"{spoken}-{store.fingerprint(made)[:12]}.parquet"
+        if not file.exists():
+            rows = pd.DataFrame(measured(predictor, spoken, Path(folder)))
+            store.write_table(file, {name: rows[name].to_numpy() for name in rows}, made)
+            print(f"{spoken}: measured", flush=True)
+        tables.append(pd.DataFrame(store.read_table(file).columns))
+    table = pd.concat(tables, ignore_index=True)
+    out = store.shipped() / "results" / "people.parquet"
+    store.write_table(out, {name: table[name].to_numpy() for name in table}, made)
 
 
 if __name__ == "__main__":
