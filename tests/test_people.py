@@ -44,6 +44,13 @@ class TestClustering:
         again = clustering.merges(means, np.array([seconds[o].sum() for o in own]))
         assert [m.cosine for m in again] == pytest.approx([m.cosine for m in found[6:]])
 
+    def test_knows_the_two_groups_that_are_least_alike_of_those_heard_for_long(self):
+        voices = np.concatenate([around(0, 5), around(1, 5), -around(0, 1) - around(1, 1)])
+        found = clustering.merges(voices, np.ones(11))
+        apart = float((voices[:5] @ voices[5:10].T).mean())
+        assert clustering.unlike(found, fewest=2.0) == pytest.approx(apart)
+        assert clustering.unlike(found, fewest=99.0) == 1.0
+
     def test_finds_the_gap_between_one_and_several_people(self):
         voices = np.concatenate([around(0, 5), around(1, 5)])
         found = clustering.merges(voices, np.ones(10))
@@ -166,6 +173,22 @@ class TestDiarisation:
         monkeypatch.setattr(diarisation, "STRETCH", 9.0)
         speakers, _ = told(said(*[1, 2, 1, 2, 2] * 6))
         assert [len(speaker.said) for speaker in speakers] == [18, 12]
+
+
+@pytest.mark.parametrize(("cosine", "people"), [(0.1, 2), (0.25, 1)])
+def test_one_whose_feelings_change_the_voice_stays_one_and_two_people_two(cosine, people):
+    one, two = around(0, 1, 0.0)[0], around(1, 1, 0.0)[0]
+    other = cosine * one + (1 - cosine**2) ** 0.5 * two
+
+    def run(window: Window) -> Heard:
+        voice = other if window.samples[0] else one
+        voices = np.repeat(voice[None], len(parts(window)), axis=0)
+        return Heard(window, window.samples[:4], None, voices)
+
+    found = Diarisation(run)
+    for window in said(0, 0, 1, 0, 1, 1):
+        found.hear(run(window))
+    assert len(found.speakers()) == people
 
 
 @needs_crema

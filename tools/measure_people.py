@@ -184,7 +184,7 @@ def main() -> None:
     parser.add_argument("spoken", nargs="+", help="crema-d, emodb or readers, =, and their folder")
     given = parser.parse_args()
     predictor = Predictor.load()
-    names = ("PART", "LEAST", "SURE", "ALIKE", "FEWEST", "STRETCH")
+    names = ("PART", "LEAST", "SURE", "ALIKE", "ALONE", "FEWEST", "STRETCH")
     made = {
         "made_by": "tools/measure_people.py",
         "model": predictor.fingerprint,

@@ -118,7 +118,9 @@ def constants() -> dict[str, dict[str, Any]]:
         },
         "campplus": _of(campplus, "FRAMES", "LEVEL"),
         "channels": _of(channels, "LISTENED", "LITTLE", "LOUD", "SWING", "TOGETHER"),
-        "diarisation": _of(diarisation, "ALIKE", "FEWEST", "LEAST", "PART", "STRETCH", "SURE"),
+        "diarisation": {
+            **_of(diarisation, "ALIKE", "ALONE", "FEWEST", "LEAST", "PART", "STRETCH", "SURE"),
+        },
         "different": _of(different, "ALIKE", "MANY"),
         "enrolment": _of(enrolment, "ENOUGH", "PLAIN"),
         "prediction": _of(prediction, "SCHEMA"),

@@ -48,6 +48,13 @@ def joined(done: Sequence[Merge], count: int) -> np.ndarray:
     return np.unique(label, return_inverse=True)[1]
 
 
+def unlike(found: Sequence[Merge], fewest: float) -> float:
+    """Mean cosine of the two groups, of `fewest` seconds or more each, that are least alike; 1
+    where there are no two.
+    """
+    return min((merge.cosine for merge in found if merge.lesser >= fewest), default=1.0)
+
+
 def gap(found: Sequence[Merge], low: float, high: float, fewest: float) -> float:
     """The middle of the widest gap between `low` and `high` in which no two people would become
     one: of merges, those of less than `fewest` seconds do not count.

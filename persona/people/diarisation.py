@@ -14,7 +14,7 @@ import numpy as np
 
 from persona.audio import RATE
 from persona.audio.speech import Window
-from persona.people.clustering import gap, joined, merges
+from persona.people.clustering import gap, joined, merges, unlike
 from persona.people.different import Different
 
 PART = 2.2
@@ -29,6 +29,11 @@ SURE = 0.36
 ALIKE = 0.16
 """The same below which they are two people's. Where between the two people begin is sought in each
 recording, as the widest gap: microphones, languages and manners of speaking shift it."""
+
+ALONE = 0.2
+"""Mean cosine of the two least alike groups of voices from which all are one person's. It is lower,
+for most recordings are of one person, whose feelings change the voice as another speaker would.
+"""
 
 FEWEST = 3.0
 """Seconds of speech that make a person; with less, one is taken for who is most alike."""
@@ -176,7 +181,8 @@ class Diarisation:
         """No more people than spoke for a while, or than there are known to be."""
         if self._count is None:
             found = merges(self._means(), self._seconds())
-            self._join(gap(found, ALIKE, SURE, FEWEST))
+            alone = unlike(found, FEWEST) >= ALONE
+            self._join(-1.0 if alone else gap(found, ALIKE, SURE, FEWEST))
         enough = self._seconds() >= FEWEST
         if not enough.all() and enough.sum() >= (self._count or 1):
             means = self._means()

@@ -39,6 +39,11 @@ export function numbered(labels) {
   return labels.map((x) => order.indexOf(x));
 }
 
+// Mean cosine of the two groups, of `fewest` seconds or more each, that are least alike; 1 for none.
+export function unlike(found, fewest) {
+  return Math.min(1, ...found.filter(({ lesser }) => lesser >= fewest).map(({ cosine }) => cosine));
+}
+
 // The middle of the widest gap between `low` and `high` in which no two people would become one.
 export function gap(found, low, high, fewest) {
   const between = found

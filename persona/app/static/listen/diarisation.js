@@ -1,7 +1,7 @@
 // Who speaks when: persona/people/diarisation.py, function for function. C are the constants of
 // "diarisation", D those of "different".
 
-import { dot, gap, joined, merges, numbered } from "./clustering.js";
+import { dot, gap, joined, merges, numbered, unlike } from "./clustering.js";
 
 const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
 const argmax = (numbers) => numbers.reduce((best, x, i) => (x > numbers[best] ? i : best), 0);
@@ -125,8 +125,11 @@ export class Diarisation {
 
   // No more people than spoke for a while, or than there are known to be.
   #settle() {
-    const { ALIKE, SURE, FEWEST } = this.C;
-    if (this.count === null) this.#join(gap(this.#merges(), ALIKE, SURE, FEWEST));
+    const { ALIKE, ALONE, SURE, FEWEST } = this.C;
+    if (this.count === null) {
+      const found = this.#merges(), alone = unlike(found, FEWEST) >= ALONE;
+      this.#join(alone ? -1 : gap(found, ALIKE, SURE, FEWEST));
+    }
     const enough = this.found.map(({ seconds }) => seconds >= FEWEST);
     const many = enough.filter(Boolean).length;
     if (many < enough.length && many >= (this.count ?? 1)) {
