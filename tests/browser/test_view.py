@@ -153,6 +153,13 @@ def test_a_click_on_a_turn_plays_it(page, two):
     assert page.evaluate("window.at") == [50, 60]
 
 
+def test_what_is_said_while_another_speaks_is_drawn_in_its_own_colour(page, two):
+    line = replace(two.timeline, starts=np.array([0.0, 45.0]), ends=np.array([60.0, 60.0]))
+    draw(page, replace(two, timeline=line))
+    own = "[aria-label^='happy over'] rect[fill='var(--persona-person-1)']"
+    assert drawn(page, own, "x", "width") == [("750", "250")]
+
+
 def test_one_person_has_neither_card_nor_lane(page):
     draw(page, prediction(60.0))
     assert page.locator("article, .persona-lane, button").count() == 0

@@ -242,10 +242,11 @@ function waveform({ seconds, speech }, envelope) {
 const span = (a, b, seconds, top, height, fill, opacity) =>
   rectangle((1000 * a) / seconds, top, (1000 * (b - a)) / seconds, height, fill, opacity);
 
-// All speech, cut where a window ends, with the window that answers for it.
-function spans({ timeline, speech }) {
+// All speech, cut where a window ends, with the window that answers for it. Those of several people
+// may lie within each other, where each has a channel.
+function spans({ timeline, speech, people }) {
   return timeline.flatMap((window, i) => {
-    const since = timeline[i - 1]?.end ?? window.start;
+    const since = (people.length === 1 && timeline[i - 1]?.end) || window.start;
     return speech
       .map(([a, b]) => [Math.max(a, since), Math.min(b, window.end), window])
       .filter(([a, b]) => b > a);
