@@ -153,11 +153,12 @@ def test_a_click_on_a_turn_plays_it(page, two):
     assert page.evaluate("window.at") == [50, 60]
 
 
-def test_what_is_said_while_another_speaks_is_drawn_in_its_own_colour(page, two):
-    line = replace(two.timeline, starts=np.array([0.0, 45.0]), ends=np.array([60.0, 60.0]))
+def test_a_window_within_anothers_is_drawn_and_nobody_over_who_speaks_then(page, two):
+    line = replace(two.timeline, starts=np.array([0.0, 20.0]), ends=np.array([60.0, 30.0]))
     draw(page, replace(two, timeline=line))
-    own = "[aria-label^='happy over'] rect[fill='var(--persona-person-1)']"
-    assert drawn(page, own, "x", "width") == [("750", "250")]
+    for number, places in (0, ["0", "833.3"]), (1, ["333.3"]):
+        own = f"[aria-label^='happy over'] rect[fill='var(--persona-person-{number})']"
+        assert [x[:5] for (x,) in drawn(page, own, "x")] == places
 
 
 def test_one_person_has_neither_card_nor_lane(page):

@@ -242,12 +242,14 @@ function waveform({ seconds, speech }, envelope) {
 const span = (a, b, seconds, top, height, fill, opacity) =>
   rectangle((1000 * a) / seconds, top, (1000 * (b - a)) / seconds, height, fill, opacity);
 
-// All speech, cut where a window ends, with the window that answers for it. Those of several people
-// may lie within each other, where each has a channel.
+// All speech, cut where a window ends, with the window that answers for it. Of several people, whose
+// windows may lie within each other, each one's own.
 function spans({ timeline, speech, people }) {
+  const alone = people.length === 1;
+  const own = people.map(({ turns }) => turns.flatMap((turn) => turn.speech));
   return timeline.flatMap((window, i) => {
-    const since = (people.length === 1 && timeline[i - 1]?.end) || window.start;
-    return speech
+    const since = (alone && timeline[i - 1]?.end) || window.start;
+    return (alone ? speech : own[window.person - 1])
       .map(([a, b]) => [Math.max(a, since), Math.min(b, window.end), window])
       .filter(([a, b]) => b > a);
   });
