@@ -6,6 +6,7 @@ from persona import evaluation
 from persona.dataset import Dataset
 from persona.evaluation import Sums
 from persona.keeping import store
+from persona.labels import EMOTIONS
 from persona.model import recipe
 from persona.predictions import PROBABILITIES
 from persona.run import out_of_fold
@@ -37,5 +38,5 @@ def as_heard() -> tuple[float, float]:
     predicted = out_of_fold(recipe.shipped())
     predicted = predicted[predicted["corpus"] == "crema-d"]
     likeliest = predicted.groupby("clip")[PROBABILITIES].mean().idxmax(axis=1)
-    named = likeliest.str.removeprefix("p_")[heard.index]
+    named = likeliest.map(dict(zip(PROBABILITIES, EMOTIONS, strict=True)))[heard.index]
     return float((named == heard).mean()), float((heard == "neutral").mean())
