@@ -11,6 +11,9 @@ import h11
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+LIVE = "/stream"
+"""The path whose bodies have no rest to take in, as they last while they are answered."""
+
 _STALLED = 2.0
 """Seconds without a byte after which the rest of a refused body is no longer waited for."""
 
@@ -95,7 +98,8 @@ class Courtesy:
             scope = {**scope, "method": "GET"}
         headers = dict(scope["headers"])
         # Who waits to be told to go on has sent nothing, and sends nothing.
-        ended = b"expect" in headers or int(headers.get(b"content-length", 0)) > 2 * self._most
+        ended = scope["path"] == LIVE or b"expect" in headers
+        ended = ended or int(headers.get(b"content-length", 0)) > 2 * self._most
 
         async def received() -> Message:
             nonlocal ended

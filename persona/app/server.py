@@ -32,6 +32,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from persona import __version__
+from persona.app import streaming
 from persona.app.connections import Courtesy, late, protocol
 from persona.audio.folders import readable
 from persona.errors import AudioError, PersonaError
@@ -121,6 +122,8 @@ def application(
             return _problem(422, " ".join(row["error"] for row in rows))
         parts = [part for row in rows for part in answers.rows(row, by)]
         return Response(answers.json_text(parts), media_type="application/json")
+
+    streaming.add(app, predictor, desk.taken, limits.seconds, limits.patience, _PROBLEMS)
 
     @app.get("/model")
     def model() -> dict[str, Any]:

@@ -16,7 +16,14 @@ from persona.audio.decoding import File, opened, unreadable
 from persona.audio.downmix import SILENCE, Downmix
 from persona.audio.resampling import RATE as RATE
 from persona.audio.resampling import Resampler
-from persona.audio.waveform import MAX_CHANNELS, Waveform, bits_of_floats, scale_note, unclear_scale
+from persona.audio.waveform import (
+    MAX_CHANNELS,
+    Blocks,
+    Waveform,
+    bits_of_floats,
+    scale_note,
+    unclear_scale,
+)
 from persona.errors import AudioError
 
 MAX_BYTES = 200_000_000
@@ -79,6 +86,7 @@ class Reader:
         waveform: shape (n,) or (n, channels), array, tensor or list, floats of full scale +-1 or
         8- to 32-bit integers, which are divided by the full scale of their type; rate in Hz.
         Floats and 32-bit integers of evidently another scale are brought to +-1, with a note.
+        An iterator in its place gives blocks of one channel, as of `waveform.block`.
     max_bytes : largest file read, by default PERSONA_MAX_MB of the environment or 200 MB.
     max_seconds : longest audio read, whatever its header states; by default any length.
     name : what messages call the audio, by default the name of the file.
@@ -125,8 +133,11 @@ class Reader:
         self._accept_silence = accept_silence
         self._resources = ExitStack()
         try:
-            if isinstance(source, tuple):
-                self._input: File | Waveform = Waveform(source, self._error)
+            self._input: File | Waveform | Blocks
+            if isinstance(source, tuple) and isinstance(source[0], Iterator):
+                self._input = Blocks(*source)
+            elif isinstance(source, tuple):
+                self._input = Waveform(source, self._error)
             else:
                 file = opened(source, limit() if max_bytes is None else max_bytes, self._error)
                 self._input = File(self._resources.enter_context(file), self._error)

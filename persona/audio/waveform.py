@@ -1,7 +1,8 @@
 """Numbers of any type, scale and layout -> float32 frames of full scale +-1."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -134,6 +135,66 @@ class Waveform:
         elif kind != "f":
             self.notes.append(f"scaled from {self._samples.dtype}")
         return float(1 << (bits - 1)) if bits else 0.0
+
+
+class Blocks:
+    """Samples of one channel as they come, with the attributes of `Waveform`, and its answers.
+
+    blocks : as `block` gives them. rate : in Hz.
+    """
+
+    floats, channels, seconds = False, 1, 0.0
+
+    def __init__(self, blocks: Iterator[np.ndarray], rate: float) -> None:
+        self.rate = rate
+        first = next(blocks, np.empty(0, np.float32))
+        self._blocks = chain([first], blocks)
+        self.notes = [] if first.dtype.kind == "f" else [f"scaled from {first.dtype}"]
+
+    def frames(self) -> Iterator[tuple[float, np.ndarray]]:
+        """As of `Waveform`, chunk by chunk: equal samples then give equal digits."""
+        for part in cut(self._blocks, _CHUNK):
+            yield self.rate, scaled(part[:, None])
+
+
+def cut(blocks: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
+    """The same samples in blocks of `size`; the last may be shorter."""
+    held: list[np.ndarray] = []
+    for one in blocks:
+        held.append(one)
+        while sum(map(len, held)) >= size:
+            joined = np.concatenate(held)
+            yield joined[:size]
+            held = [joined[size:]]
+    if any(map(len, held)):
+        yield np.concatenate(held)
+
+
+def block(samples: Any, before: np.ndarray | None = None) -> np.ndarray:
+    """A block of a stream, checked: floats of full scale +-1, or integers of 8 or 16 bits.
+
+    samples : shape (n,). before : the block before it, which has to be of the same type.
+
+    Raises `AudioError` where it is something else.
+    """
+
+    def fail(problem: str) -> AudioError:
+        return AudioError(f"The stream {problem}.")
+
+    array = _array(samples, fail)
+    like = array.dtype if before is None else before.dtype
+    wide = array.dtype.kind != "f" and array.dtype.itemsize > 2
+    if array.ndim != 1 or array.dtype != like or wide:
+        raise fail(
+            f"holds a block of shape {array.shape} and type {array.dtype}: give blocks of one "
+            "channel, shape (n,), all of floats of full scale +-1 or all of int16"
+        )
+    peak = float(np.abs(array).max()) if array.size and array.dtype.kind == "f" else 0.0
+    if not math.isfinite(peak):
+        raise fail("holds NaN or infinite samples: record it again")
+    if bits_of_floats(peak) != 0:
+        raise fail(unclear_scale(peak))
+    return array
 
 
 def _is_number(value: Any) -> bool:

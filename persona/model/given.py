@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from persona import audio
 from persona.errors import PersonaError
+from persona.people.voice import Voice
 
 
 def check(at_least: Any, max_seconds: Any, max_bytes: Any, people: Any) -> None:
@@ -17,6 +18,27 @@ def check(at_least: Any, max_seconds: Any, max_bytes: Any, people: Any) -> None:
         raise PersonaError(f"{at_least} is no probability: give one from 0 to 1.")
     if people is not None and not (isinstance(people, int) and people >= 1):
         raise PersonaError(f"{people!r} is no number of people: give 1 or more, or none.")
+
+
+def alone(people: int | None, voice: Any, made_for: str) -> int | None:
+    """How many speak: one, where it is known who.
+
+    made_for : what the voice has to be learnt by, as of `Predictor.fingerprint`.
+
+    Raises `PersonaError` for a voice that is none, is another model's, or one of several people.
+    """
+    if voice is None:
+        return people
+    if not isinstance(voice, Voice):
+        raise PersonaError(f"{voice!r} is no voice: kept.load reads one that is kept.")
+    if voice.made_for != made_for:
+        raise PersonaError("The voice was learnt by another model: learn it again.")
+    if people not in (None, 1):
+        raise PersonaError(
+            "A voice is of the one person who speaks: cut the recording by who speaks, or "
+            "leave the number of people or the voice out."
+        )
+    return 1
 
 
 def check_many(sources: Any, speakers: Any, jobs: Any) -> None:

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import nullcontext
 from functools import partial
@@ -18,7 +18,7 @@ from persona.errors import AudioError, ModelError, PersonaError
 from persona.keeping import parallel, store
 from persona.labels import EMOTIONS
 from persona.model import card as cards
-from persona.model import enrolment, given
+from persona.model import enrolment, given, live
 from persona.model import saved as models
 from persona.model.heads import Heads
 from persona.model.prediction import Prediction
@@ -27,7 +27,7 @@ from persona.model.summary import Listened, Summary
 from persona.people import channels
 from persona.people.diarisation import Diarisation, Heard, parts
 from persona.people.voice import Voice
-from persona.representations.campplus import CAMPPlus
+from persona.representations.campplus import CAMPPlus, joined
 
 BLOCK = 10.0
 """Seconds of audio that are read at once."""
@@ -153,8 +153,7 @@ class Predictor:
             number, or `voice` was learnt by another model.
         """
         given.check(at_least, max_seconds, max_bytes, people)
-        if voice is not None:
-            people = self._alone(voice, people)
+        people = given.alone(people, voice, self.fingerprint)
         source = source if rate is None else (source, rate)
         opened = partial(
             audio.Reader, source, name=name, max_bytes=max_bytes, max_seconds=max_seconds
@@ -171,22 +170,59 @@ class Predictor:
             with opened(channel=channel) as reader:
                 alone = people if len(chosen) == 1 else 1
                 heard.append(self._listen(reader, alone, voice, follow))
-        summary = Summary(self.card, tuple(self._tasks), self.emotions, at_least)
-        return summary.prediction(Listened.together(heard))
+        return self._summary(at_least).prediction(Listened.together(heard))
+
+    def stream(
+        self,
+        blocks: Iterable[Any],
+        rate: float,
+        *,
+        at_least: float = 0.0,
+        max_seconds: float = math.inf,
+        people: int | None = None,
+        voice: Voice | None = None,
+    ) -> Generator[live.Event, None, None]:
+        """Predict what is still being said: yield what is known after each half second of audio.
+
+        The last event holds what `predict` answers to the same samples. What comes before it is
+        provisional, and later events correct it. Memory does not grow with the audio.
+
+        Parameters
+        ----------
+        blocks : arrays of shape (n,), one channel, end to end, each as it is recorded; floats of
+            full scale +-1, or int16. rate : in Hz.
+        at_least, max_seconds, people, voice : as of `predict`.
+
+        Raises what `predict` does, some of it only at the end.
+        """
+        given.check(at_least, max_seconds, None, people)
+        count = given.alone(people, voice, self.fingerprint)
+
+        def listen(taken: Iterator[np.ndarray], each: Callable[[Heard], None]) -> Listened:
+            with audio.Reader((taken, rate), max_seconds=max_seconds) as reader:
+                return self._listen(reader, count, voice, each=each)
+
+        hear = partial(self._hear, voice=voice)
+        return live.events(blocks, rate, listen, hear, self._summary(at_least), count)
+
+    def _summary(self, at_least: float) -> Summary:
+        return Summary(self.card, tuple(self._tasks), self.emotions, at_least)
 
     def _listen(
         self,
         reader: audio.Reader,
         people: int | None,
         voice: Voice | None,
-        progress: Callable[[float], None],
+        progress: Callable[[float], None] = lambda share: None,
+        each: Callable[[Heard], None] = lambda heard: None,
     ) -> Listened:
-        """All that is heard in a recording, or in one channel of it."""
+        """All that is heard in a recording, or in one channel of it; `each` window on the way."""
         found, hear = speech.Listener(), partial(self._hear, voice=voice)
         told_apart = Diarisation(hear, people)
         windows = found.windows(reader.blocks(BLOCK))
         for heard in parallel.in_order(hear, windows, self._threads):
             told_apart.hear(heard)
+            each(heard)
             if reader.seconds:
                 progress(min(1.0, heard.window.end / reader.seconds))
         if found.quality is None:
@@ -290,18 +326,6 @@ class Predictor:
         if found.quality is None:
             raise speech.no_speech(found.length, reader.name)
 
-    def _alone(self, voice: Voice, people: int | None) -> int:
-        if not isinstance(voice, Voice):
-            raise PersonaError(f"{voice!r} is no voice: kept.load reads one that is kept.")
-        if voice.made_for != self.fingerprint:
-            raise PersonaError("The voice was learnt by another model: learn it again.")
-        if people not in (None, 1):
-            raise PersonaError(
-                "A voice is of the one person who speaks: cut the recording by who speaks, or "
-                "leave the number of people or the voice out."
-            )
-        return 1
-
     def _hear(self, window: speech.Window, voice: Voice | None = None) -> Heard:
         """Answers to a window, its embedding, and the voices of its parts."""
         with self._in_turn:
@@ -320,16 +344,3 @@ class Predictor:
             against = self.heads.run(embedding[None] - voice.offset)
             answers = answers._replace(emotion=against.emotion)
         return Heard(window, embedding, answers, self._ear.voices(frames, parts(window) / RATE))
-
-
-def joined(made_by: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Layers of CAM++ that follow each other as one representation: the network runs once."""
-    found: list[dict[str, Any]] = []
-    for made in made_by:
-        last = found[-1] if found else {}
-        same = {**last, "layer": made.get("layer")} == made
-        if same and made.get("representation") == "campplus":
-            found[-1] = {**made, "layer": f"{last['layer']}+{made['layer']}"}
-        else:
-            found.append(made)
-    return found

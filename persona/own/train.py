@@ -19,11 +19,12 @@ from persona.model import answers, limits, release
 from persona.model import card as cards
 from persona.model import saved as models
 from persona.model.card import WEIGHTS
-from persona.model.predictor import Predictor, joined
+from persona.model.predictor import Predictor
 from persona.own import copies, voices
 from persona.own.doubts import doubts
 from persona.own.heard import heard, stamped
 from persona.representations import vectors
+from persona.representations.campplus import joined
 from persona.training import Settings
 
 if TYPE_CHECKING:

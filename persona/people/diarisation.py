@@ -5,8 +5,8 @@ A window in which two people are heard is cut there, and its halves are run. Ove
 not told apart: it is given to one of those who speak.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -95,6 +95,9 @@ class Speaker:
     different: Different = field(default_factory=Different)
     said: list[Said] = field(default_factory=list)
 
+    def copy(self) -> "Speaker":
+        return replace(self, different=self.different.copy(), said=[*self.said])
+
     def join(self, other: "Speaker") -> None:
         self.total = self.total + other.total
         self.seconds += other.seconds
@@ -140,6 +143,16 @@ class Diarisation:
             for said, person in parts:
                 self._found[person].said.append(said)
         return sorted(self._found, key=lambda person: -sum(s.weight for s in person.said))
+
+    def with_these(self, besides: Iterable[Heard]) -> list[Speaker]:
+        """Everyone heard, if these were heard next. Nothing is kept of it."""
+        other = Diarisation(self._run, self._count)
+        other._alone, other._held = self._alone.copy(), [*self._held]
+        other._found = [speaker.copy() for speaker in self._found]
+        other._cuts, other._now = [*self._cuts], [*self._now]
+        for heard in besides:
+            other.hear(heard)
+        return other.speakers()
 
     def _tell_apart(self) -> None:
         """Find the people of a stretch, and join them with those found before."""

@@ -33,5 +33,10 @@ class Different:
         for embedding in other._kept:
             self.hear(embedding)
 
+    def copy(self) -> "Different":
+        made = Different(most=self._most)
+        made._kept = [*self._kept]
+        return made
+
     def __len__(self) -> int:
         return len(self._kept)

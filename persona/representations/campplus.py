@@ -177,3 +177,16 @@ def _session(folder: Path, threads: int) -> Any:
     options.intra_op_num_threads = threads
     options.enable_mem_pattern = False  # would keep a plan of memory for every length of clip
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+
+def joined(made_by: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Layers of CAM++ that follow each other as one representation: the network runs once."""
+    found: list[dict[str, Any]] = []
+    for made in made_by:
+        last = found[-1] if found else {}
+        same = {**last, "layer": made.get("layer")} == made
+        if same and made.get("representation") == "campplus":
+            found[-1] = {**made, "layer": f"{last['layer']}+{made['layer']}"}
+        else:
+            found.append(made)
+    return found
