@@ -12,6 +12,30 @@ from persona.corpora.layouts.files import Named
 from persona.errors import CorpusError, PersonaError
 
 TREES = {
+    "ased": (
+        {"01Neutral/n1-01-01-01-01.wav": "", "04Sad/S4-04-02-02-29.wav": "",
+         "04Sad/x4-04-02-02-29.wav": ""},
+        ["01Neutral/n1-01-01-01-01.wav,01,neutral,female,,01",
+         "04Sad/S4-04-02-02-29.wav,29,sad,male,,04"],
+    ),
+    "baved": (
+        {"0/0-m-21-0-1-105.wav": "", "0/10-f-20-0-2-0.wav": "", "0/10-f-20-0-3-0.wav": ""},
+        ["0/0-m-21-0-1-105.wav,0,neutral,male,21,neutral,0",
+         "0/10-f-20-0-2-0.wav,10,,female,20,high,0"],
+    ),
+    "berst": (
+        {
+            "metadata.csv": "file_name,user_id,affect,gender,script,shout_level\n"
+            "audio/1.wav,7,joy,Female,a,high\naudio/2.wav,8,anger,other,b,low\n",
+            "audio/1.wav": "", "audio/2.wav": "",
+        },
+        ["audio/1.wav,7,happy,female,,a,high", "audio/2.wav,8,anger,,,b,low"],
+    ),
+    "cafe": (
+        {"Colère/Fort/01-C-2-1.wav": "", "Neutre/12-N-1-6.aiff": "", "Neutre/13-N-1-6.aiff": ""},
+        ["Colère/Fort/01-C-2-1.wav,01,anger,male,46,strong,1",
+         "Neutre/12-N-1-6.aiff,12,neutral,female,37,normal,6"],
+    ),
     "common-voice": (
         {
             "validated.tsv": "client_id\tpath\tsentence\tage\tgender\n"
@@ -20,6 +44,17 @@ TREES = {
             "clips/cv_1.mp3": "", "clips/cv_2.mp3": "", "clips/cv_3.mp3": "", "clips/cv_4.mp3": "",
         },
         ["clips/cv_1.mp3,a1,,female,25", "clips/cv_2.mp3,b2,,male,", "clips/cv_4.mp3,d4,,,15"],
+    ),
+    "ears": (
+        {
+            "speaker_statistics.json": '{"p001": {"age": "36-45", "gender": "male"}, '
+            '"p002": {"age": "prefer not to answer", "gender": "female"}}',
+            "p001/emo_anger_freeform.wav": "", "p001/emo_amusement_sentences.wav": "",
+            "p002/rainbow_01_regular.wav": "", "p002/rainbow_01_whisper.wav": "",
+        },
+        ["p001/emo_amusement_sentences.wav,p001,amusement,male,40.5",
+         "p001/emo_anger_freeform.wav,p001,anger,male,40.5",
+         "p002/rainbow_01_regular.wav,p002,,female,"],
     ),
     "emodb": (
         {"wav/03a01Fa.wav": "", "wav/16b10Lb.wav": "", "wav/17a01Fa.wav": "",
@@ -45,6 +80,23 @@ TREES = {
          "0011/0011_000352.wav": ""},
         ["0001/Sad/train/0001_000351.wav,0001,sad,female,,zh",
          "0011/Angry/0011_000351.wav,0011,anger,male,,en"],
+    ),
+    "jl": (
+        {"female1_angry_10a_1.wav": "", "male2_encouraging_1b_2.wav": "", "male3_sad_1b_2.wav": ""},
+        ["female1_angry_10a_1.wav,female1,anger,female,,10a",
+         "male2_encouraging_1b_2.wav,male2,encouraging,male,,1b"],
+    ),
+    "meld": (
+        {
+            "train_sent_emo.csv": "Sr No.,Utterance,Speaker,Emotion,Dialogue_ID,Utterance_ID\n"
+            "1,\"Oh, no.\",Phoebe,sadness,0,0\n2,Hey!,All,joy,0,1\n",
+            "test_sent_emo.csv": "Sr No.,Utterance,Speaker,Emotion,Dialogue_ID,Utterance_ID\n"
+            "1,Yes,Ross,joy,0,0\n",
+            "train_splits/dia0_utt0.mp4": "", "train_splits/dia0_utt1.mp4": "",
+            "output_repeated_splits_test/dia0_utt0.wav": "",
+        },
+        ["output_repeated_splits_test/dia0_utt0.wav,Ross,happy,,,Yes,test",
+         'train_splits/dia0_utt0.mp4,Phoebe,sad,,,"Oh, no.",train'],
     ),
     "msp-podcast": (
         {
@@ -72,6 +124,11 @@ TREES = {
         ["Actor_01/03-01-05-02-01-02-01.wav,01,anger,male,,strong,1",
          "Actor_12/03-01-02-01-02-01-12.wav,12,calm,female,,normal,2"],
     ),
+    "savee": (
+        {"DC/a01.wav": "", "KL/a01.wav": "", "ALL/JE_su15.wav": "", "XX/a01.wav": ""},
+        ["ALL/JE_su15.wav,JE,surprise,male,,15", "DC/a01.wav,DC,anger,male,,01",
+         "KL/a01.wav,KL,anger,male,,01"],
+    ),
     "tess": (
         {"OAF_angry/OAF_back_angry.wav": "", "YAF_ps/YAF_far_ps.wav": "",
          "OAF_neutral/OA_bite_neutral.wav": ""},
@@ -91,6 +148,10 @@ TREES = {
         ["TEST/DR6/MABC0/SA1.WAV,MABC0,,male,36,test",
          "TRAIN/DR1/FCJF0/SA1.WAV,FCJF0,,female,25,train",
          "test/dr6/mxyz0/sa2.wav,MXYZ0,,male,,test"],
+    ),
+    "urdu": (
+        {"Angry/SM1_F3_A03.wav": "", "Sad/SF27_F4_S096.wav": "", "Sad/S27_F4_S096.wav": ""},
+        ["Angry/SM1_F3_A03.wav,SM1,anger,male,", "Sad/SF27_F4_S096.wav,SF27,sad,female,"],
     ),
     "voxceleb": (
         {
@@ -176,7 +237,7 @@ def test_labels_of_another_layout_are_one_sentence(tmp_path):
 
 def test_an_unknown_corpus_is_one_sentence(tmp_path):
     with pytest.raises(
-        PersonaError, match=r"no layout of a corpus 'iemocap'; choose from common-v"
+        PersonaError, match=r"no layout of a corpus 'iemocap'; choose from ased, baved"
     ):
         layouts.write("iemocap", tmp_path, tmp_path / "my.csv")
 

@@ -5,7 +5,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
@@ -57,6 +57,8 @@ def _binary(source: Any, fail: Callable[[str], AudioError]) -> BinaryIO:
         return io.BytesIO(source)
     if not isinstance(source, str | os.PathLike):
         raise fail(f"is of type {type(source).__name__}: give a path, bytes or (waveform, rate)")
+    if isinstance(source, str) and "://" in source:
+        return _remote(source, fail)
     if os.path.isdir(source):
         raise fail("is a folder: give a file in it")
     if not os.path.exists(source):
@@ -67,6 +69,23 @@ def _binary(source: Any, fail: Callable[[str], AudioError]) -> BinaryIO:
         return open(source, "rb")
     except OSError as error:
         raise fail(f"cannot be opened ({error.strerror}): check the file") from error
+
+
+def _remote(address: str, fail: Callable[[str], AudioError]) -> BinaryIO:
+    """A file at an address that the caller named (s3://, https:// ...), read as it is decoded."""
+    try:
+        import fsspec
+    except ImportError as error:
+        raise fail("is an address: pip install 'persona-voice[remote]' to read it") from error
+    try:
+        return cast(BinaryIO, fsspec.open(address, "rb").open())
+    except FileNotFoundError as error:
+        raise fail("was not found: check the address") from error
+    except ImportError as error:
+        raise fail(f"cannot be read ({error}): install what it names") from error
+    except Exception as error:  # each kind of store has errors of its own
+        problem = " ".join(str(error).split())[:200]
+        raise fail(f"cannot be opened ({problem}): check the address and your rights") from error
 
 
 class File:

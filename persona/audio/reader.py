@@ -81,8 +81,9 @@ class Reader:
     Parameters
     ----------
     source : path, bytes, or `(waveform, rate)`.
-        Files and bytes: what FFmpeg decodes (WAV, MP3, FLAC, OGG, M4A, WebM, AMR, WMA ...), of
-        videos the sound track. All of it is read, also where its header states less.
+        Files, addresses (s3://... by fsspec) and bytes: what FFmpeg decodes (WAV, MP3, FLAC, OGG,
+        M4A, WebM, AMR, WMA ...), of videos the sound track. All of
+        it is read, also where its header states less.
         waveform: shape (n,) or (n, channels), array, tensor or list, floats of full scale +-1 or
         8- to 32-bit integers, which are divided by the full scale of their type; rate in Hz.
         Floats and 32-bit integers of evidently another scale are brought to +-1, with a note.

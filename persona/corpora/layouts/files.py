@@ -9,7 +9,7 @@ from typing import Any
 
 from persona.errors import CorpusError
 
-AUDIO = {".aac", ".aiff", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".wav"}
+AUDIO = {".aac", ".aiff", ".flac", ".m4a", ".mp3", ".mp4", ".ogg", ".opus", ".wav"}
 """Endings of audio files, in small letters."""
 
 EMOTIONS = {
@@ -31,8 +31,8 @@ class Named:
     """A corpus whose labels are in the names of its files.
 
     holds : a path in its folder. pattern : of the end of a file's path without extension; `columns`
-    are read from its groups. Of two files of one name the first: archives in use hold whole corpora
-    twice.
+    are read from its groups. Of two files of one speaker and name the first: archives in use hold
+    whole corpora twice.
     """
 
     holds: str
@@ -44,9 +44,11 @@ class Named:
         for file in audio(folder):
             path = file.relative_to(folder).with_suffix("").as_posix()
             match = re.fullmatch(f"(?:.*/)?{self.pattern}", path)
-            if match and file.stem not in seen:
-                seen.add(file.stem)
-                yield {"file": file, **_row(match.groupdict(), self.columns)}
+            if match:
+                row = _row(match.groupdict(), self.columns)
+                if (row["speaker"], file.stem) not in seen:
+                    seen.add((row["speaker"], file.stem))
+                    yield {"file": file, **row}
 
 
 @dataclass(frozen=True)

