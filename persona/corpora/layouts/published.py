@@ -23,7 +23,7 @@ LAYOUTS["ased"] = Named(
 
 # BAVED (Aouf 2019), Arabic words: speaker, gender, age, word, level of arousal (0 low, 1 neutral,
 # 2 high), number (README of github.com/40uf411/Basic-Arabic-Vocal-Emotions-Dataset). Tried on the
-# names of its 1,935 clips.
+# names of its 1,935 clips, of 60 speakers where the README counts 61.
 LAYOUTS["baved"] = Named(
     "0/0-m-21-0-1-105.wav",
     pattern=r"(?P<speaker>\d+)-(?P<sex>[mf])-(?P<age>\d+)-(?P<word>[0-6])-(?P<level>[0-2])-\d+",
@@ -269,7 +269,8 @@ LAYOUTS["tess"] = Named(
 )
 
 # URDU (Latif et al. 2018), from talk shows, not acted: gender and number of the speaker, file,
-# emotion (README of github.com/siddiquelatif/URDU-Dataset). Tried on its 400 clips.
+# emotion (README of github.com/siddiquelatif/URDU-Dataset). Tried on its 400 clips, whose
+# names tell 29 speakers apart where the README counts 38.
 LAYOUTS["urdu"] = Named(
     "Angry/SM1_F3_A03.wav",
     pattern=r"(?P<speaker>S(?P<sex>[MF])\d+)_F\d+_(?P<emotion>[AHNS])\d+",
