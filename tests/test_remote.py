@@ -34,8 +34,6 @@ def test_the_command_takes_addresses(address, capsys):
     assert row["file"] == address and max(row["emotion"], key=row["emotion"].get) == "happy"
 
 
-
-
 @pytest.mark.parametrize(
     "name, sentence",
     [

@@ -167,7 +167,7 @@ def test_curl_as_the_book_says_it(server, samples, wanted):
 def test_the_ten_lines_of_the_book_print_who_speaks(server, samples):
     block = USE.read_text("utf-8").split("```python\nimport http.client")[1].split("```")[0]
     program = textwrap.dedent("import http.client" + block).replace("8000", str(server.port))
-    assert len(program.strip().splitlines()) <= 12
+    assert len([line for line in program.splitlines() if line.strip()]) <= 12
     ran = subprocess.run(
         [sys.executable, "-c", program], input=samples.tobytes(), capture_output=True, check=True
     )

@@ -78,7 +78,8 @@ def _remote(address: str, fail: Callable[[str], AudioError]) -> BinaryIO:
     except ImportError as error:
         raise fail("is an address: pip install 'persona-voice[remote]' to read it") from error
     try:
-        return cast(BinaryIO, fsspec.open(address, "rb").open())
+        store, path = fsspec.core.url_to_fs(address)
+        return cast(BinaryIO, store.open(path, "rb"))
     except FileNotFoundError as error:
         raise fail("was not found: check the address") from error
     except ImportError as error:
