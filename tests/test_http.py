@@ -39,7 +39,7 @@ LIMITS = [
 TALK = CLIP.read_bytes()
 TWO = encode(
     np.concatenate(
-        3 * [soundfile.read(CLIP)[0], soundfile.read(LISTENING / "1011_MTI_FEA_XX.flac")[0]]
+        3 * [soundfile.read(CLIP)[0], soundfile.read(LISTENING / "1041_TAI_NEU_XX.flac")[0]]
     ),
     container="FLAC",
 )

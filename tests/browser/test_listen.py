@@ -389,7 +389,7 @@ def test_the_page_reloads_without_a_server_once_it_has_answered(chromium, bundle
 
 def test_csv_is_that_of_the_command_by_file_person_and_turn(page, tmp_path):
     risky = tmp_path / '=cmd, "quoted".wav'
-    other = ROOT / "data" / "listening" / "1011_MTI_FEA_XX.flac"
+    other = ROOT / "data" / "listening" / "1041_TAI_NEU_XX.flac"
     risky.write_bytes(encode(np.concatenate(3 * [audio.read(f).samples for f in (CLIP, other)])))
     broken = tmp_path / "broken.wav"
     broken.write_text("no sound")
