@@ -11,7 +11,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*(ROOT / "notebooks").glob("*.ipynb"), *(ROOT / "book").glob("*.md")])
 
 HOUSE_WORDS = re.compile(
-    r"\b(roads?|deals|dealt|told(?! apart)|hears|heard by|(beyond|may be) chance|in the mean|what ships)\b"
+    r"\b(roads?|deals|dealt|told(?! apart)|hears|heard by|(beyond|may be) chance|in the mean"
+    r"|what ships)\b"
 )
 """Words that this book once used in a sense of its own."""
 
