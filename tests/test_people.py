@@ -233,6 +233,30 @@ class TestConversationsOfActors:
         assert scored.people == 2 and scored.confusion < 0.04 * scored.speech
 
 
+@needs_crema
+class TestAManAndAWoman:
+    """Each says one sentence, which is too little to tell two people apart by their voices."""
+
+    def samples(self, *numbers: int) -> np.ndarray:
+        """A clip of each actor, one after the other."""
+        files = [sorted((SHARED / "crema-d" / "audio").glob(f"{n}_*.flac"))[0] for n in numbers]
+        pause = np.zeros(RATE // 3, np.float32)
+        return np.concatenate([p for f in files for p in (audio.read(f).samples, pause)])
+
+    def test_are_two_people_each_of_their_own_gender(self):
+        found = Predictor.load().predict((self.samples(1001, 1002), RATE))
+        assert {max(p.gender, key=p.gender.get) for p in found.people} == {"male", "female"}
+        assert any(note.startswith("2 people speak") for note in found.notes)
+
+    def test_are_one_if_it_is_said_that_one_speaks(self):
+        found = Predictor.load().predict((self.samples(1001, 1002), RATE), people=1)
+        assert len(found.people) == 1
+
+    def test_two_of_one_sex_are_not_told_apart_by_it(self):
+        found = Predictor.load().predict((self.samples(1001, 1001), RATE))
+        assert len(found.people) == 1
+
+
 def speech(number: int, seconds: float, start: float) -> np.ndarray:
     """An actor between `start` and the end of their clips, in silence."""
     files = sorted((SHARED / "crema-d" / "audio").glob(f"{number}_*.flac"))[:3]

@@ -26,6 +26,7 @@ from persona import Predictor, audio, corpora
 from persona.audio import RATE
 from persona.errors import AudioError
 from persona.keeping import store
+from persona.model import summary
 from persona.model.prediction import Prediction
 from persona.people import diarisation
 from persona.people.conversations import Conversation, Turn, conversation
@@ -188,7 +189,8 @@ def main() -> None:
     made = {
         "made_by": "tools/measure_people.py",
         "model": predictor.fingerprint,
-        "constants": {name: getattr(diarisation, name) for name in names},
+        "constants": {name: getattr(diarisation, name) for name in names}
+        | {name: getattr(summary, name) for name in ("SURELY", "HEARD", "SHARE")},
         "conversations": EACH,
     }
     tables = []

@@ -124,7 +124,7 @@ def constants() -> dict[str, dict[str, Any]]:
         "different": _of(different, "ALIKE", "MANY"),
         "enrolment": _of(enrolment, "ENOUGH", "PLAIN"),
         "prediction": _of(prediction, "SCHEMA"),
-        "summary": _of(summary, "PAUSE"),
+        "summary": _of(summary, "HEARD", "PAUSE", "SHARE", "SURELY"),
         "voice": _of(voice, "DAMPING", "SHRINK", "SHRINK_PLAIN", "STEPS"),
     }
 

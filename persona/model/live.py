@@ -23,7 +23,7 @@ from persona.audio.resampling import Resampler
 from persona.audio.waveform import block, cut, scaled
 from persona.errors import AudioError
 from persona.model.prediction import Person, Prediction, Turn
-from persona.model.summary import PAUSE, Listened, Summary
+from persona.model.summary import PAUSE, Listened, Summary, of_both_sexes
 from persona.people.diarisation import Diarisation, Heard
 
 STEP = 0.5
@@ -156,7 +156,8 @@ class _Live:
         self, hear: Callable[[speech.Window], Heard], summary: Summary, people: int | None
     ) -> None:
         self._hear, self._summary = hear, summary
-        self._sure = Diarisation(self._part, people)
+        asked = of_both_sexes if "gender" in summary.tasks else None
+        self._sure = Diarisation(self._part, people, asked)
         self._early: list[Heard] = []  # of phrases that have ended
         self._open: Heard | None = None  # of one that has not
         self._tail, self._origin = np.empty(0, np.float32), 0  # sound since the last that has

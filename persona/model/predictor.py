@@ -23,7 +23,7 @@ from persona.model import saved as models
 from persona.model.heads import Heads
 from persona.model.prediction import Prediction
 from persona.model.saved import Model
-from persona.model.summary import Listened, Summary
+from persona.model.summary import Listened, Summary, of_both_sexes
 from persona.people import channels
 from persona.people.diarisation import Diarisation, Heard, parts
 from persona.people.voice import Voice
@@ -218,7 +218,7 @@ class Predictor:
     ) -> Listened:
         """All that is heard in a recording, or in one channel of it; `each` window on the way."""
         found, hear = speech.Listener(), partial(self._hear, voice=voice)
-        told_apart = Diarisation(hear, people)
+        told_apart = Diarisation(hear, people, of_both_sexes if "gender" in self._tasks else None)
         windows = found.windows(reader.blocks(BLOCK))
         for heard in parallel.in_order(hear, windows, self._threads):
             told_apart.hear(heard)

@@ -19,6 +19,13 @@ from persona.people.diarisation import Said, Speaker
 PAUSE = 2.0
 """Seconds of silence that end a turn."""
 
+SURELY, HEARD, SHARE = 0.9, 0.7, 0.1
+"""Probability of a gender from which it is surely heard, and the seconds and the share of speech
+for which it is: where that holds of both, two people speak, even if too briefly to be told apart by
+their voices alone. Of 40 pairs of a man and a woman who say a sentence each, 38 are found. Of 60
+actors who speak alone in several emotions none is taken for two, and of 595 readers one.
+"""
+
 
 @dataclass(frozen=True)
 class Listened:
@@ -190,6 +197,13 @@ def _turns(speakers: Sequence[Speaker]) -> list[tuple[Speaker, list[Said]]]:
         else:
             turns.append((speaker, [one]))
     return turns
+
+
+def of_both_sexes(said: Sequence[Said]) -> bool:
+    """Whether a woman and a man surely speak in these windows."""
+    weights = _weights(said)
+    seconds = weights @ (_answers(said).gender >= SURELY)
+    return bool(seconds.min() >= max(HEARD, SHARE * weights.sum()))
 
 
 def _united(segments: np.ndarray) -> np.ndarray:

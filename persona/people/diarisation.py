@@ -5,7 +5,7 @@ A window in which two people are heard is cut there, and its halves are run. Ove
 not told apart: it is given to one of those who speak.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
@@ -109,10 +109,16 @@ class Diarisation:
 
     run : hears a window; called where one is cut, as two people are heard in it.
     count : of people, where that is known.
+    are_two : asked of windows that are taken for one person's whether two people surely speak.
     """
 
-    def __init__(self, run: Callable[[Window], Heard], count: int | None = None) -> None:
-        self._run, self._count = run, count
+    def __init__(
+        self,
+        run: Callable[[Window], Heard],
+        count: int | None = None,
+        are_two: Callable[[Sequence[Said]], bool] | None = None,
+    ) -> None:
+        self._run, self._count, self._are_two = run, count, are_two
         self._alone = Speaker(np.zeros(0), 0.0)  # who said it all, if nobody is told apart
         self._held: list[Heard] = []
         self._found: list[Speaker] = []
@@ -146,7 +152,7 @@ class Diarisation:
 
     def with_these(self, besides: Iterable[Heard]) -> list[Speaker]:
         """Everyone heard, if these were heard next. Nothing is kept of it."""
-        other = Diarisation(self._run, self._count)
+        other = Diarisation(self._run, self._count, self._are_two)
         other._alone, other._held = self._alone.copy(), [*self._held]
         other._found = [speaker.copy() for speaker in self._found]
         other._cuts, other._now = [*self._cuts], [*self._now]
@@ -194,8 +200,11 @@ class Diarisation:
         """No more people than spoke for a while, or than there are known to be."""
         if self._count is None:
             found = merges(self._means(), self._seconds())
-            alone = unlike(found, FEWEST) >= ALONE
-            self._join(-1.0 if alone else gap(found, ALIKE, SURE, FEWEST))
+            if unlike(found, FEWEST) < ALONE:
+                self._join(gap(found, ALIKE, SURE, FEWEST))
+            else:
+                said = [part for cut in self._cuts for part, _ in cut]
+                self._count = 1 + bool(self._are_two and self._are_two(said))
         enough = self._seconds() >= FEWEST
         if not enough.all() and enough.sum() >= (self._count or 1):
             means = self._means()

@@ -59,10 +59,11 @@ class Speaker {
 }
 
 // `hear` each window, in order, then ask for `speakers`. `run` hears a window: {window, embedding,
-// answers, voices}; `count` is the number of people, where it is known.
+// answers, voices}; `count` is the number of people, where it is known; `areTwo` is asked of windows
+// that are taken for one person's whether two people surely speak.
 export class Diarisation {
-  constructor(run, C, D, count = null) {
-    Object.assign(this, { run, C, D, count, held: [], found: [], cuts: [], now: [] });
+  constructor(run, C, D, count = null, areTwo = () => false) {
+    Object.assign(this, { run, C, D, count, areTwo, held: [], found: [], cuts: [], now: [] });
     this.alone = new Speaker([], 0, D); // who said it all, if nobody is told apart
   }
 
@@ -127,8 +128,9 @@ export class Diarisation {
   #settle() {
     const { ALIKE, ALONE, SURE, FEWEST } = this.C;
     if (this.count === null) {
-      const found = this.#merges(), alone = unlike(found, FEWEST) >= ALONE;
-      this.#join(alone ? -1 : gap(found, ALIKE, SURE, FEWEST));
+      const found = this.#merges();
+      if (unlike(found, FEWEST) < ALONE) this.#join(gap(found, ALIKE, SURE, FEWEST));
+      else this.count = this.areTwo(this.cuts.flat().map(([said]) => said)) ? 2 : 1;
     }
     const enough = this.found.map(({ seconds }) => seconds >= FEWEST);
     const many = enough.filter(Boolean).length;

@@ -5,7 +5,7 @@ import { heard } from "./channels.js";
 import { dot } from "./clustering.js";
 import { Diarisation, Different, parts } from "./diarisation.js";
 import { listen, noSpeech } from "./speech.js";
-import { summary, together } from "./summary.js";
+import { ofBothSexes, summary, together } from "./summary.js";
 import { asOffset, asText, offsetOf } from "./voice.js";
 
 const ANSWERS = ["emotion", "gender", "age"];
@@ -78,12 +78,13 @@ export class Predictor {
   }
 
   async #listen({ samples, notes, envelope }, name, count, progress) {
-    const { audio, diarisation, different } = this.bundle.constants;
+    const { audio, diarisation, different, summary: C } = this.bundle.constants;
     const seconds = samples.length / audio.RATE;
     const found = await this.#speech(samples);
     if (!found.windows.length) throw noSpeech(seconds, name);
     const run = (window) => this.#hear(window);
-    const toldApart = new Diarisation(run, diarisation, different, count);
+    const both = (said) => ofBothSexes(said, C);
+    const toldApart = new Diarisation(run, diarisation, different, count, both);
     for (const window of found.windows) {
       await toldApart.hear(await run(window));
       progress(window.end / seconds);

@@ -137,6 +137,14 @@ function turns(speakers, { PAUSE }) {
   return found;
 }
 
+// Whether a woman and a man surely speak in these windows.
+export function ofBothSexes(said, { HEARD, SHARE, SURELY }) {
+  const least = Math.max(HEARD, SHARE * weighed(said));
+  return [0, 1].every(
+    (sex) => weighed(said.filter(({ answers }) => answers.gender[sex] >= SURELY)) >= least,
+  );
+}
+
 // Segments, of which those that meet are one.
 function united(segments) {
   const found = [];
