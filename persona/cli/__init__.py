@@ -29,6 +29,8 @@ from persona.errors import PersonaError
 from persona.model.answers import BY
 
 _UNWRITABLE = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EBADF, errno.EIO, errno.EROFS)
+_EXTRAS = {"fastapi": "serve", "python_multipart": "serve", "uvicorn": "serve", "mcp": "mcp"}
+"""Where what is missing comes from, if not from the extra `study`."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -67,7 +69,7 @@ def _run(arguments: list[str] | None) -> int:
     except ModuleNotFoundError as error:
         if "persona" in str(error.name):
             raise
-        extra = "serve" if error.name in ("fastapi", "python_multipart", "uvicorn") else "study"
+        extra = _EXTRAS.get(str(error.name).partition(".")[0], "study")
         complain(
             f"persona: this needs {error.name}, which is not installed: "
             f"pip install 'persona-voice[{extra}]'."
@@ -256,6 +258,17 @@ def serve(
     limits = http.Limits(max_mb, max_seconds, requests, patience)
     app = http.application(Predictor.load(model, revision=revision), limits, page, voices)
     http.serve(app, host, port, patience)
+
+
+@app.command()
+@MODEL
+@REVISION
+def mcp(model: str | None, revision: str | None) -> None:
+    """Answer an assistant that speaks the Model Context Protocol, over stdin and stdout."""
+    from persona.app import tool
+    from persona.model.predictor import Predictor
+
+    tool.server(Predictor.load(model, revision=revision)).run()
 
 
 @app.command()
