@@ -232,6 +232,8 @@ class TestPredict:
             assert "is no form" in problem(httpx.post(url, **sent), 400)
         typed = {"content-type": "multipart/form-data"}
         assert "boundary" in problem(httpx.post(url, content=b"x", headers=typed), 400)
+        typed = {"content-type": "Multipart/Form-Data; boundary=x"}
+        assert httpx.post(url, content=form(TALK), headers=typed, timeout=300).status_code == 200
         typed = {"content-type": "multipart/form-data; boundary=x"}
 
         def told(content: bytes) -> str:
@@ -340,6 +342,16 @@ class TestABadClient:
             with suppress(OSError):
                 connection.sendall(b"GET / HTTP/1.1\r\nA: " + bytes(b"a" * 1_000_000))
             assert connection.recv(100).startswith(b"HTTP/1.1 400")
+
+    def test_whose_refused_body_never_ends_is_hung_up_on(self, server):
+        """Byte by byte, with pauses that are shorter than what is waited for."""
+        with socket.create_connection(("127.0.0.1", server.port), timeout=60) as slow:
+            slow.sendall(b"POST /nothing HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+            started = time.monotonic()
+            with pytest.raises(OSError):
+                while time.monotonic() - started < 3 * PATIENCE:
+                    slow.sendall(b"1\r\n-\r\n")
+                    time.sleep(0.5)
 
     @pytest.mark.parametrize("stated", [True, False])
     def test_that_sends_a_gigabyte_is_refused_and_others_are_served(self, server, stated):

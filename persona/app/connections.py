@@ -68,6 +68,8 @@ class _Patient(H11Protocol):
     def _tired(self) -> None:
         if self.flow.write_paused:
             self.transport.abort()
+        elif self.conn.our_state is h11.DONE:  # the rest of what was answered never ends
+            self.transport.close()
         elif self.conn.our_state is h11.IDLE and not self.transport.is_closing():
             body = late(self.patience).encode()
             head = (

@@ -199,7 +199,7 @@ class _Desk:
     async def received(self, request: Request) -> list["_File"]:
         """The files of a form."""
         kind = request.headers.get("content-type", "")
-        if not kind.startswith("multipart/form-data"):
+        if not kind.lower().startswith("multipart/form-data"):
             raise HTTPException(400, f"The request is no form ({kind or 'of no type'}): {_SEND}.")
         parser = _Parser(Headers({"content-type": kind}), self._limited(request))
         try:
