@@ -178,6 +178,16 @@ def test_an_emotion_of_one_speaker_alone_is_told_of():
     assert "Emotions of one speaker" not in doubted("\n".join(shared))
 
 
+def test_a_gender_of_one_speaker_alone_is_told_of():
+    clips = pd.DataFrame({
+        "clip": [str(n) for n in range(21)], "speaker": [f"s{n % 7}" for n in range(21)],
+        "emotion": None, "gender": ["male" if n % 7 == 3 else "female" for n in range(21)],
+        "age": np.nan,
+    })  # fmt: skip
+    assert [one.rows for one in doubts.doubts(clips)] == [("male: s3",)]
+    assert not doubts.doubts(clips[clips["gender"] == "female"])
+
+
 @pytest.mark.parametrize(
     ("column", "meant"),
     [("sex", "gender"), ("Age (years)", "age"), ("label", "emotion"), ("Emotion_label", "emotion")],

@@ -164,11 +164,14 @@ def _one_by_one(clips: pd.DataFrame) -> list[Finding]:
         )
         found.append(Finding("Labels that do not repeat", words))
         return found
-    of_emotion = people[emotions.index].groupby(emotions)
-    if alone := [f"{name}: {who.iloc[0]}" for name, who in of_emotion if len(set(who)) == 1]:
-        words = (
-            f"{len(alone)} of {len(of_emotion)} emotions are those of one speaker alone: of people "
-            "who are not trained on, they cannot be learnt and tested."
-        )
-        found.append(Finding("Emotions of one speaker", words, tuple(alone)))
+    for task in ("emotion", "gender"):
+        labels = clips[task].dropna()
+        who = people[labels.index].groupby(labels).unique()
+        alone = [f"{name}: {one[0]}" for name, one in who.items() if len(one) == 1]
+        if alone and len(who) > 1:
+            words = (
+                f"{len(alone)} of {len(who)} {task}s are those of one speaker alone: of people who "
+                "are not trained on, they cannot be learnt and tested."
+            )
+            found.append(Finding(f"{task.capitalize()}s of one speaker", words, tuple(alone)))
     return found
