@@ -202,10 +202,10 @@ def test_shares_have_a_bar_per_representation_and_factor():
     assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["MFCC", "d-vector"]
 
 
-def test_bars_have_their_per_cent_behind_them():
-    figure = figures.bars({"a guess": 0.171, "a listener": 0.4}, "named right, %")
-    assert [text.get_text() for text in figure.axes[0].texts] == ["17", "40"]
-    assert figure.finding == "named right, %: a guess 17; a listener 40."
+def test_bars_have_their_per_cent_behind_them_and_how_sure_it_is():
+    figure = figures.bars({"a guess": [0.171], "a listener": [0.4, 0.38, 0.421]}, "right, %")
+    assert [text.get_text() for text in figure.axes[0].texts] == ["17", "40 (38 to 42)"]
+    assert figure.finding == "right, %: a guess 17; a listener 40 (38 to 42)."
 
 
 CLIPS = pd.DataFrame(

@@ -273,17 +273,25 @@ def shares(table: pd.DataFrame) -> "Described":
     return figure
 
 
-def bars(shares: Mapping[str, float], title: str) -> "Described":
-    """A few shares as bars with their per cent behind them; small, to be read on a phone."""
+def bars(shares: Mapping[str, Sequence[float]], title: str) -> "Described":
+    """A few shares as bars with their per cent behind them; small, to be read on a phone.
+
+    shares : by name; a share alone, or with the limits of its interval behind it.
+    """
     figure, axes = subplots(1, 1, 4.4, 0.3 * len(shares) + 0.3)
-    axis, percent = axes[0, 0], [100 * share for share in shares.values()]
-    drawn = axis.barh(list(shares), percent, 0.7, color=look("").colour)
-    axis.bar_label(drawn, [f"{value:.0f}" for value in percent], padding=3)
+    axis, values = axes[0, 0], [100 * share for share, *_ in shares.values()]
+    texts = [
+        f"{100 * share:.0f}"
+        + (f" ({' to '.join(f'{100 * limit:.0f}' for limit in limits)})" if limits else "")
+        for share, *limits in shares.values()
+    ]
+    drawn = axis.barh(list(shares), values, 0.7, color=look("").colour)
+    axis.bar_label(drawn, texts, padding=3)
     axis.invert_yaxis()
     axis.set(title=title, xlim=(0, 100), xticks=[])
     axis.spines["bottom"].set_visible(False)
     axis.tick_params(axis="y", length=0)
-    named = [f"{name} {value:.0f}" for name, value in zip(shares, percent, strict=True)]
+    named = [f"{name} {text}" for name, text in zip(shares, texts, strict=True)]
     figure.finding = f"{title}: {'; '.join(named)}."
     return figure
 
