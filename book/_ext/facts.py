@@ -74,11 +74,11 @@ def _beyond() -> str:
     known, new = (comparison.value(sums, "emotion_accuracy") for sums in worth.sentences())
     named, neutral = worth.as_heard()
     return (
-        "The actors say sentences of the training. On new sentences, networks of this "
-        f"kind name {new:.1%} of the emotions; on known ones, with as many clips, {known:.1%}. "
-        "Emotions are those that actors intend, not those that people hear: where most listeners "
-        f"heard one emotion, the model names that one in {named:.1%} of clips, and the answer "
-        f"*neutral* for all would be right in {neutral:.1%}."
+        "The actors say sentences of the training. Networks of this kind name "
+        f"{known:.1%} of the emotions on known sentences and {new:.1%} on new ones, from equally "
+        "many clips. Emotions are those that actors intend, not those that people hear. Where one "
+        f"emotion leads the listeners' votes, the model names that one in {named:.1%} of clips; "
+        f"always answering *neutral* would be right in {neutral:.1%}."
     )
 
 
@@ -219,7 +219,7 @@ def coverage() -> str:
     uncounted = f"\n\nNot counted, as they came since: {names}." if since else ""
     return (
         f"On {total['date']} the tests ran {lines:.1%} of the package's lines of code and took "
-        f"{branches:.1%} of their branches. Most is not run of:\n\n{listing}{uncounted}"
+        f"{branches:.1%} of their branches. These modules have the most lines that no test runs:\n\n{listing}{uncounted}"
     )
 
 
