@@ -219,7 +219,8 @@ def coverage() -> str:
     uncounted = f"\n\nNot counted, as they came since: {names}." if since else ""
     return (
         f"On {total['date']} the tests ran {lines:.1%} of the package's lines of code and took "
-        f"{branches:.1%} of their branches. These modules have the most lines that no test runs:\n\n{listing}{uncounted}"
+        f"{branches:.1%} of their branches. These modules have the most lines that no test runs:"
+        f"\n\n{listing}{uncounted}"
     )
 
 
