@@ -274,7 +274,7 @@ class TestTheRest:
     def test_the_endpoints_are_described(self, server):
         described = server.get("/openapi.json").json()
         assert described["info"]["version"] == __version__
-        assert set(described["paths"]) == {"/predict", "/model", "/healthz"}
+        assert set(described["paths"]) == {"/predict", "/stream", "/model", "/healthz"}
         sent = described["paths"]["/predict"]["post"]["requestBody"]["content"]
         assert list(sent) == ["multipart/form-data"]
 

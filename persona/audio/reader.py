@@ -135,7 +135,7 @@ class Reader:
         self._resources = ExitStack()
         try:
             self._input: File | Waveform | Blocks
-            if isinstance(source, tuple) and isinstance(source[0], Iterator):
+            if isinstance(source, tuple) and source and isinstance(source[0], Iterator):
                 self._input = Blocks(*source)
             elif isinstance(source, tuple):
                 self._input = Waveform(source, self._error)

@@ -32,6 +32,8 @@ FINDINGS = (
     "10_what_kind_of_ear",
     "11_best",
     "14_speech_as_it_is",
+    "15_who_is_speaking",
+    "16_knowing_the_person",
 )
 """Chapters whose findings the README shows."""
 
