@@ -143,6 +143,25 @@ def test_who_hangs_up_gives_the_place_back(server, samples):
     assert all_free(server)
 
 
+def test_who_sends_on_and_never_reads_is_dropped_and_holds_neither_memory_nor_a_place(
+    server, samples, wanted
+):
+    call = Call(server)  # that another was answered before, so that memory is what a stream takes
+    call.send(samples.tobytes())
+    call.send(b"")
+    assert [*call.events()][-1]["prediction"] == wanted
+    before, began = server.memory(), time.monotonic()
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        deaf.connect(("127.0.0.1", server.port))
+        deaf.sendall(b"POST /stream HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        with pytest.raises(ConnectionError):
+            while time.monotonic() - began < 60:
+                deaf.sendall(b"%x\r\n%s\r\n" % (2 * RATE, samples[:RATE].tobytes()))
+                time.sleep(0.01)
+    assert all_free(server) and server.memory() - before < 50
+
+
 def test_streams_take_places_and_more_are_turned_away(server, samples):
     calls = [Call(server) for _ in range(PLACES)]
     for call in calls:

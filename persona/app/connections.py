@@ -24,7 +24,9 @@ def late(patience: float) -> str:
 
 
 def protocol(patience: float) -> type[H11Protocol]:
-    """HTTP for uvicorn: headers have to arrive, and answers be taken, in `patience` seconds."""
+    """HTTP for uvicorn: in `patience` seconds headers have to arrive, answers be taken, and bodies
+    end that are answered.
+    """
     return type("Patient", (_Patient,), {"patience": patience})
 
 
@@ -53,7 +55,9 @@ class _Patient(H11Protocol):
         super().connection_lost(exc)
 
     def _wait(self) -> None:
-        """Begin to wait where headers are to come or an answer is to be taken; else end it."""
+        """Begin to wait where headers are to come, an answer is to be taken, or a body goes on that
+        was answered; else end it.
+        """
         asked = self.cycle is not None and not self.cycle.response_complete
         if asked and not self.flow.write_paused:
             self._stop()
@@ -66,7 +70,7 @@ class _Patient(H11Protocol):
             self._timer = None
 
     def _tired(self) -> None:
-        if self.flow.write_paused:
+        if self.flow.write_paused or self.conn.our_state is h11.DONE:  # but the client goes on
             self.transport.abort()
         elif self.conn.our_state is h11.DONE:  # the rest of what was answered never ends
             self.transport.close()
