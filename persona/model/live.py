@@ -43,8 +43,9 @@ AHEAD = 64
 class Told:
     """A turn as it is told in an event.
 
-    person : whose it is, as a number from 0 in `Event.people`. closed : a pause or another person
-    ended it. corrected : it was told as closed before, otherwise.
+    person : whose it is, as a number from 0 in `Event.people`.
+    closed : a pause or another person ended it.
+    corrected : it was told as closed before, otherwise.
     """
 
     turn: Turn
@@ -57,10 +58,12 @@ class Told:
 class Event:
     """What is known at a moment of a stream.
 
-    at : seconds of audio heard until then. speaking : whether somebody speaks at that moment.
+    at : seconds of audio heard until then.
+    speaking : whether somebody speaks at that moment.
     people : everyone heard, who speaks most first, as of `Prediction` but without turns.
-    turns : those that are new, or other than they were told before. gone : starts of turns that
-        were told before and are no more, as they were joined with others or begin elsewhere.
+    turns : those that are new, or other than they were told before.
+    gone : starts of turns that were told before and are no more, as they were joined with others
+        or begin elsewhere.
     prediction : None until the stream ends; then what `predict` answers to all of it.
     """
 

@@ -190,7 +190,8 @@ class Predictor:
         Parameters
         ----------
         blocks : arrays of shape (n,), one channel, end to end, each as it is recorded; floats of
-            full scale +-1, or int16. rate : in Hz.
+            full scale +-1, or int16.
+        rate : in Hz.
         at_least, max_seconds, people, voice : as of `predict`.
 
         Raises what `predict` does, some of it only at the end.
