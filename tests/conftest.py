@@ -1,5 +1,6 @@
 """Fixtures that several test modules share."""
 
+import logging
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,13 @@ def no_lazy_modules() -> Iterator[None]:
     for name, module in list(sys.modules.items()):
         if type(module).__name__ == "DeprecatedModuleRedirect":
             del sys.modules[name]
+
+
+@pytest.fixture(autouse=True)
+def bars() -> Iterator[None]:
+    """`--quiet` silences a process; the next test has bars again."""
+    yield
+    logging.getLogger("persona").setLevel(logging.NOTSET)
 
 
 @pytest.fixture
