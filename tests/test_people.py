@@ -364,4 +364,5 @@ class TestAPrediction:
             t.end < 10 for t in call.people[1].turns
         )
         assert "each channel is a person" in call.notes
+        assert not any(note.startswith("only channel") for note in call.notes)
         assert "averaged 2 channels" not in call.notes

@@ -24,19 +24,24 @@ function unlike({ bandwidth, clipped, snr, lost }, { NARROW, CLIPPED, NOISY, LOS
   return notes.map((note) => `${note}: a clean recording may be answered otherwise`);
 }
 
+const one = /^only channel \d+ was heard$/;
+
 // One recording whose channels are a person each: `Listened.together`. Each of `channels` has
 // seconds, segments, quality, notes, envelope and speakers.
 export function together(channels) {
   if (channels.length === 1) return channels[0];
   const order = [...channels].sort((a, b) => b.quality.seconds - a.quality.seconds);
   const seconds = order.reduce((sum, { quality }) => sum + quality.seconds, 0);
-  const [one, two] = order.map(({ envelope }) => envelope);
+  const [first, two] = order.map(({ envelope }) => envelope);
   return {
     seconds: order[0].seconds,
     segments: united(order.flatMap(({ segments }) => segments)),
     quality: { ...order[0].quality, seconds },
-    notes: [...new Set(channels.flatMap(({ notes }) => notes)), "each channel is a person"],
-    envelope: one.map(([low, high], i) => [Math.min(low, two[i][0]), Math.max(high, two[i][1])]),
+    notes: [
+      ...new Set(channels.flatMap(({ notes }) => notes.filter((note) => !one.test(note)))),
+      "each channel is a person",
+    ],
+    envelope: first.map(([low, high], i) => [Math.min(low, two[i][0]), Math.max(high, two[i][1])]),
     speakers: order.flatMap(({ speakers }) => speakers),
   };
 }
