@@ -19,7 +19,9 @@ taken for copies.
 
 Of MP3 copies of CREMA-D's clips at 64 and 128 kbit/s 95 % lie above the first, at 32 kbit/s half,
 at another level 98 %. No clip of EmoDB or speechocean762, and none of 1,500 of CREMA-D, comes as
-near to another speaker's; to one's own up to 0.92 was seen.
+near to another speaker's; to one's own up to 0.92 was seen. Of four clips in OGG, mu-law, stereo,
+said twice, one per cent faster or clipped all are found; in 8 bits one, cut in half one, as heard
+over a telephone none.
 """
 
 _USUAL = 20
