@@ -1,9 +1,12 @@
 """Emotion against what is known of who speaks: what is learnt from, and what a report says."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from persona.folds import Split
 from persona.own import voices
 
 USUAL = np.zeros((4, 5), np.float32)
@@ -45,6 +48,46 @@ def test_of_some_rows_the_voices_are_learnt_from_all():
     rows = np.array([6, 1])
     assert taken(CLIPS, rows=rows)[:, 0] != pytest.approx(0)
     assert taken(CLIPS, "others", rows=rows) == pytest.approx(taken(CLIPS, "others")[rows])
+
+
+def corpus(emotions: list[str]) -> SimpleNamespace:
+    """`CLIPS` and `SPEAKERS` as a data set."""
+    clips = pd.DataFrame({
+        "clip": [f"{n}" for n in range(8)], "speaker": SPEAKERS, "emotion": emotions,
+        "gender": None, "age": np.nan,
+    })  # fmt: skip
+    return SimpleNamespace(clips=clips, embeddings=CLIPS, classes=("x", "y", "z"))
+
+
+def test_what_is_usual_is_known_of_no_speaker_that_is_tested(monkeypatch):
+    split = Split(np.array([0, 1, 2]), np.array([3]), np.array([4, 5, 6, 7]))
+    network = SimpleNamespace(predict=lambda x: SimpleNamespace(emotion=x[:, :3]))
+    monkeypatch.setattr(voices, "train_fold", lambda *_: (network, split))
+    monkeypatch.setattr(voices, "Dataset", lambda *_: corpus(["x"] * 8))
+    known: list[str] = []
+
+    def usual(embeddings, labels, speakers, classes):
+        known.extend(speakers)
+        return USUAL
+
+    monkeypatch.setattr(voices.voices, "usual", usual)
+    rows, _ = voices.of_fold(SimpleNamespace(corpus="c", representation="r"), 0, 0)
+    assert known == ["ann"] * 4 and rows.tolist() == [4, 5, 6, 7]
+
+
+def test_answers_of_folds_in_any_order_are_scored_by_their_own_clips(monkeypatch):
+    made = corpus([*"xyzxyzxy"])
+    right = np.eye(3)[pd.Categorical(made.clips["emotion"]).codes]
+    parts = [np.array([6, 1, 3]), np.array([7, 0, 2, 5, 4])]
+    found = [(None, (rows, {"alone": right[rows], "own": right[rows]})) for rows in parts]
+    predicted = made.clips[["clip"]].assign(
+        seed=0, fold=0, p_x=1.0, p_y=0.0, p_z=0.0, p_female=0.5, age=30.0
+    )
+    monkeypatch.setattr(voices, "out_of_fold", lambda _: predicted)
+    monkeypatch.setattr(voices, "Dataset", lambda *_: made)
+    monkeypatch.setattr(voices.parallel, "run", lambda *_, **__: found)
+    scored = voices.held_out(SimpleNamespace(corpus="c", seeds=[0]), ["emotion"])["by_voice"]
+    assert scored["own"]["value"] == 1.0
 
 
 def test_a_gain_has_an_interval_by_speaker_and_none_from_few():
