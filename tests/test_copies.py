@@ -21,6 +21,10 @@ FORMS = {
     "cut ends": (lambda x: x[1600:-1600], 16_000),
     "silence before": (lambda x: np.concatenate([np.zeros(8000), x]), 16_000),
     "upside down": (lambda x: -x, 16_000),
+    "said twice": (lambda x: np.concatenate([x, np.zeros(8000), x]), 16_000),
+    "faster by a hundredth": (lambda x: soxr.resample(x, 16_000, 15_840), 16_000),
+    "clipped": (lambda x: np.clip(2 * x / np.abs(x).max(), -1, 1), 16_000),
+    "two channels": (lambda x: np.stack([x, 0.3 * x], axis=1), 16_000),
     "faint noise": (lambda x: x + 1e-4 * np.random.default_rng(0).normal(size=len(x)), 16_000),
 }
 

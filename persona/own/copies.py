@@ -19,9 +19,8 @@ taken for copies.
 
 Of MP3 copies of CREMA-D's clips at 64 and 128 kbit/s 95 % lie above the first, at 32 kbit/s half,
 at another level 98 %. No clip of EmoDB or speechocean762, and none of 1,500 of CREMA-D, comes as
-near to another speaker's; to one's own up to 0.92 was seen. Of four clips in OGG, mu-law, stereo,
-said twice, one per cent faster or clipped all are found; in 8 bits one, cut in half one, as heard
-over a telephone none.
+near to another speaker's; to one's own up to 0.92 was seen. The tests hold the forms that are
+found; copies in 8 bits, halves of clips and what was heard over a telephone mostly are not.
 """
 
 _USUAL = 20
