@@ -14,6 +14,7 @@ from persona.audio import RATE
 from persona.evaluation import Sums
 from persona.labels import EMOTIONS, TASKS
 from persona.network import Network
+from persona.own import style
 from persona.own.style import look
 from persona.study import compare, figures, figures_data
 
@@ -148,6 +149,23 @@ def test_a_notebook_keeps_the_finding_with_the_picture():
     shown, about = DisplayFormatter().format(figure)
     assert b64decode(shown["image/png"]).startswith(b"\x89PNG")
     assert about["image/png"]["alt"] == f"Mostly right. {figure.finding}"
+
+
+def test_without_a_finding_the_text_is_read_from_lines_and_bars():
+    figure, [[left, right, last]] = style.subplots(1, 3, 9, 3)
+    left.plot([1, 2, 3], [5, 9, 7], label="longer")
+    left.errorbar([1, 2], [1.25, 4], [0.1, 0.1], label="shorter")
+    left.axhline(3, label="ignores the voice")
+    left.set(xlabel="seconds", ylabel="years")
+    right.barh(["before", "now"], [40, 92.5], label="neutral")
+    right.set(title="readers")
+    last.plot([1, 2], [8, 2])
+    _, about = DisplayFormatter().format(figure)
+    assert about["image/png"]["alt"] == (
+        "years over seconds: longer 5 at first, 7 at the end, most 9; "
+        "ignores the voice 3; shorter 1.25 at first, 4 at the end. "
+        "readers: neutral before 40, now 92.5. 8 at first, 2 at the end."
+    )
 
 
 def test_confusions_are_in_per_cent_of_the_row():

@@ -46,8 +46,16 @@ def intervals(
 def differences(table: pd.DataFrame) -> str:
     """Which differences of `comparison.compare` are clear."""
     clear = int(table["clear"].sum())
-    named = f": {changes(table)}" if clear else ""
+    whole = table.set_axis(
+        pd.MultiIndex.from_tuples((_row(row), metric) for row, metric in table.index)
+    )
+    named = f": {changes(whole)}" if clear else ""
     return f"Of {len(table)} differences, {clear} are significant{named}."
+
+
+def _row(label: str | tuple[str, ...]) -> str:
+    """A row's label with all of its parts."""
+    return ", ".join(label) if isinstance(label, tuple) else label
 
 
 def groups(table: pd.DataFrame, headings: Mapping[str, str]) -> str:

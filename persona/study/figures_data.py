@@ -120,6 +120,11 @@ def takes(clips: Mapping[str, Mapping[str, np.ndarray]], hop: int = 160) -> "Des
             if axis is not row[0]:
                 axis.set_yticklabels([])
         row[0].set_ylabel(label)
+    medians = {
+        what: "; ".join(f"{title} {np.nanmedian(one[what]):.0f}" for title, one in clips.items())
+        for what in ("pitch", "loudness")
+    }
+    figure.finding = f"Median pitch, Hz: {medians['pitch']}. Loudness, dB: {medians['loudness']}."
     return figure
 
 
@@ -133,6 +138,7 @@ def chain(steps: Sequence[tuple[str, str]]) -> "Described":
         _box(axis, x, 0, f"{name}\n{does}")
     axis.set(xlim=(-0.5, len(steps) - 0.5), ylim=(-0.5, 0.5))
     axis.set_axis_off()
+    figure.finding = f"From left to right: {'; '.join(': '.join(step) for step in steps)}."
     return figure
 
 

@@ -118,10 +118,16 @@ def packages() -> Path:
     return web / "node_modules"
 
 
-def serious_faults(page, packages: Path, within: str) -> list[tuple[str, list[str]]]:
-    """Accessibility faults that axe calls serious or worse, each with the elements at fault."""
+def serious_faults(page, packages: Path, within: str, *only: str) -> list[tuple[str, list[str]]]:
+    """Accessibility faults that axe calls serious or worse, each with the elements at fault.
+
+    only : rules; all, without any.
+    """
     page.add_script_tag(path=packages / "axe-core" / "axe.min.js")
-    faults = page.evaluate(f"axe.run({within!r}).then((found) => found.violations)")
+    options = {"runOnly": only} if only else {}
+    faults = page.evaluate(
+        f"(options) => axe.run({within!r}, options).then((found) => found.violations)", options
+    )
     return [
         (fault["id"], [node["html"] for node in fault["nodes"]])
         for fault in faults
