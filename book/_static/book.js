@@ -57,8 +57,10 @@ document.addEventListener("DOMContentLoaded", () => {
     }
   };
   for (const table of document.querySelectorAll(".bd-article table")) markFirstColumn(table);
-  for (const label of document.querySelectorAll(".cell_output tbody th"))
-    label.classList.toggle("persona-long", label.textContent.length > 40);
+  for (const label of document.querySelectorAll(".cell_output tbody th")) {
+    label.classList.toggle("persona-short", label.textContent.length <= 12);
+    label.classList.toggle("persona-long", label.textContent.length > 24);
+  }
   const seen = new ResizeObserver(() => frames.forEach(update));
   for (const frame of frames) {
     frame.addEventListener("scroll", () => update(frame), { passive: true });
