@@ -11,11 +11,13 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from persona import cli
-from persona.app import page
+from persona import cli, corpora
+from persona.app import offered, page
 from persona.audio import quality, speech
+from persona.corpora.crema_d import SENTENCES
 from persona.errors import ModelError, StoreError
-from persona.labels import GENDERS
+from persona.keeping import store
+from persona.labels import EMOTIONS, GENDERS
 from persona.model import predictor
 from persona.model.heads import INPUT, USUAL
 from persona.people import diarisation
@@ -47,9 +49,33 @@ def run(graph: bytes, outputs: list[str], inputs: dict) -> list[np.ndarray]:
 def test_every_file_that_is_named_is_there_whole(folder):
     files = bundle(folder)["files"].values()
     assert all((folder / file["name"]).stat().st_size == file["bytes"] for file in files)
-    assert all((folder / "examples" / name).is_file() for name in bundle(folder)["examples"])
+    clips = bundle(folder)["offered"]["clips"]
+    assert all((folder / "clips" / clip["name"]).is_file() for clip in clips)
     runtime = folder / bundle(folder)["files"]["runtime"]["name"]
     assert gzip.decompress(runtime.read_bytes()) == b"ort-wasm-simd-threaded.wasm"
+
+
+def test_clips_are_offered_by_emotion_with_what_was_meant_and_said(folder):
+    clips = bundle(folder)["offered"]["clips"]
+    meant = [clip["emotion"] for clip in clips]
+    assert len(clips) == 8 and meant == sorted(meant) and set(meant) == set(EMOTIONS)
+    labels = corpora.load("crema-d").clips().set_index("clip")
+    for clip in clips:
+        label = labels.loc[clip["name"].removesuffix(".flac")]
+        assert clip["emotion"] == label["emotion"]
+        assert clip["sentence"] == SENTENCES[label["sentence"]]
+
+
+def test_sentences_and_what_answers_are_worth_are_of_the_model_that_ships(folder):
+    besides = bundle(folder)["offered"]
+    assert len(besides["sentences"]) == 12
+    assert besides["worth"] == store.read_json(offered.WORTH)
+    assert list(offered.offered("another model's")) == ["clips"]
+
+
+def test_where_no_recording_ships_there_is_a_page_without_clips(monkeypatch, tmp_path):
+    monkeypatch.setattr(offered.store, "shipped", lambda: tmp_path)
+    assert offered.clips() == []
 
 
 def test_modules_import_only_what_is_beside_them(folder):

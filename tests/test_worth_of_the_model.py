@@ -3,7 +3,9 @@
 import sys
 from pathlib import Path
 
+from persona.app import offered
 from persona.dataset import Dataset
+from persona.keeping import store
 from persona.study import worth
 from persona.study.comparison import value
 
@@ -27,3 +29,12 @@ def test_the_card_says_what_new_sentences_leave_of_it_and_what_people_hear():
     card = facts.model_card()
     for share in (*(value(sums, "emotion_accuracy") for sums in (known, new)), *heard):
         assert f"{share:.1%}" in card
+
+
+def test_what_the_app_says_of_its_answers_is_computed_from_the_predictions_that_ship():
+    """Else `make results` writes it again."""
+    found = store.read_json(offered.WORTH)
+    assert found == worth.answers()
+    lowest, highest = found["unseen"][0], found["unseen"][-1]
+    assert lowest["meant"] < lowest["below"] and highest["meant"] > 0.9 and highest["below"] == 1
+    assert all(of["heard"] < of["meant"] for of in found["unseen"])

@@ -14,7 +14,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from persona.audio import RATE
-from persona.corpora.crema_d import COMMIT, CremaD, wav
+from persona.corpora.crema_d import CODES, COMMIT, CremaD, wav
 from persona.errors import CorpusError
 from persona.keeping import store
 from persona.labels import EMOTIONS
@@ -25,7 +25,6 @@ COLUMNS = (
 )  # fmt: skip
 HEADER_BYTES = len(wav(b""))
 
-_CODES = dict(zip(("ANG", "DIS", "FEA", "HAP", "NEU", "SAD"), EMOTIONS, strict=True))
 _LETTERS = dict(zip("ADFHNS", EMOTIONS, strict=True))
 _DEMOGRAPHICS = "VideoDemographics.csv"
 _VOTES = "processedResults/summaryTable.csv"
@@ -154,7 +153,7 @@ def _labels(name: str, actors: dict, votes: dict[str, str]) -> dict[str, object]
             "race": actor["Race"],
             "ethnicity": actor["Ethnicity"],
             "sentence": sentence,
-            "emotion": _CODES[emotion],
+            "emotion": CODES[emotion],
             "level": level,
             "voice_vote": ":".join(_LETTERS[letter] for letter in vote.split(":")),
         }

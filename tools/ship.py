@@ -13,13 +13,14 @@ from typing import Any
 import pandas as pd
 
 from persona import evaluation, representations
+from persona.app import offered
 from persona.dataset import Dataset
 from persona.errors import PersonaError, StoreError
 from persona.folds import PROTOCOLS
 from persona.keeping import store
 from persona.model import recipe
 from persona.run import identity
-from persona.study import comparison
+from persona.study import comparison, worth
 from persona.study import paper_table as paper
 from persona.study.chapter import CLOSING, FINDINGS, findings_file
 from persona.study.terms import MEASURES, METRICS, number, shown
@@ -56,6 +57,8 @@ def ship() -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, target)
         yield target
+    store.write_json(offered.WORTH, worth.answers())
+    yield offered.WORTH
     executed = made / "notebooks"
     if executed.is_dir():
         store.write_json(findings_file(), collected(executed))

@@ -66,10 +66,10 @@ def _evaluation(evaluation: dict[str, Any]) -> str:
     ]
     header = ["measure", "unseen speakers", "always the same answer"]
     protocol = evaluation["protocol"]
-    return f"{protocol[0].upper()}{protocol[1:]}.\n\n{table(header, rows)}\n\n{_beyond()}"
+    return f"{protocol[0].upper()}{protocol[1:]}.\n\n{table(header, rows)}\n\n{beyond()}"
 
 
-def _beyond() -> str:
+def beyond() -> str:
     """What the accuracy of emotion leaves out: new sentences, and what people hear."""
     known, new = (comparison.value(sums, "emotion_accuracy") for sums in worth.sentences())
     named, neutral = worth.as_heard()

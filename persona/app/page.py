@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from persona.app import offered
 from persona.audio import downmix, quality, reader, resampling, speech
 from persona.errors import ModelError, StoreError
 from persona.keeping import store
@@ -26,7 +27,10 @@ MAX_BYTES = 50_000_000
 """Largest file that the page takes: a browser decodes all of it at once."""
 
 _STATIC = Path(__file__).resolve().parent / "static"
-_SHARED = ("app.css", "app.js", "csv.js", "intake.js", "usual.js", "view.js")
+_SHARED = (
+    "app.css", "app.js", "clearing.js", "csv.js", "intake.js", "offers.js", "usual.js", "view.js",
+    "worth.js",
+)  # fmt: skip
 _RUNTIME = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
 _HALVED = 100_000  # numbers of a weight from which on it is stored in half precision
 
@@ -73,12 +77,14 @@ def write(folder: Path, runtime: Path, model: str | None = None) -> int:
     for name in _SHARED:
         shutil.copy(_STATIC / name, folder)
     shutil.copy(module, folder / "ort.mjs")
-    shutil.copytree(shipped / "examples", folder / "examples", dirs_exist_ok=True)
+    besides = offered.offered(answering.fingerprint)
+    for clip in besides["clips"]:
+        store.write_bytes(folder / "clips" / clip["name"], offered.clip(clip["name"]))
     files = {name: _packed(folder, name, content) for name, content in contents.items()}
     bundle = {
         "files": files,
         "layers": layers,
-        "examples": sorted(file.name for file in (folder / "examples").iterdir()),
+        "offered": besides,
         "emotions": classes["emotion"],
         "genders": GENDERS,
         "card": loaded.card,

@@ -11,15 +11,18 @@ import numpy as np
 import traitlets
 
 from persona import audio
+from persona.app import offered
 from persona.errors import PersonaError
-from persona.keeping import store
 from persona.model import answers, enrolment
 from persona.model.prediction import Person
 from persona.model.predictor import Predictor
 from persona.people.voice import Voice
 
 _STATIC = Path(__file__).resolve().parent / "static"
-_MODULES = ("csv.js", "intake.js", "usual.js", "view.js", "app.js", "widget.js")
+_MODULES = (
+    "csv.js", "intake.js", "usual.js", "view.js", "worth.js", "offers.js", "clearing.js", "app.js",
+    "widget.js",
+)  # fmt: skip
 
 KEPT = 20
 """Answers on the page; older ones make room."""
@@ -47,14 +50,14 @@ class App(anywidget.AnyWidget):
 
     `answers` are those on the page, the oldest first: each a `row` of its file (a prediction's
     `to_dict`, or an `error`), the `envelope` that is drawn, and its `key`, which is the browser's.
-    `examples` are names of files of `data/examples` that can be clicked.
+    `offered` is what there is to try, as of `persona.app.offered`.
     """
 
     _esm = module()
     _css = _STATIC / "app.css"
     accept = traitlets.Unicode(",".join(audio.EXTENSIONS)).tag(sync=True)
     limit = traitlets.Float().tag(sync=True)
-    examples = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    offered = traitlets.Dict().tag(sync=True)
     card = traitlets.Dict().tag(sync=True)
     columns = traitlets.Dict().tag(sync=True)
     made_by = traitlets.Unicode().tag(sync=True)
@@ -62,13 +65,10 @@ class App(anywidget.AnyWidget):
 
     def __init__(self, predictor: Predictor | None = None, at_least: float = 0.0) -> None:
         self._predictor, self._at_least = predictor or Predictor.load(), at_least
-        self._folder = store.shipped() / "examples"
         self._arriving: dict[str, bytearray] = {}
         super().__init__(
             limit=audio.limit(),
-            examples=[
-                p.name for p in sorted(self._folder.glob("*")) if p.suffix in audio.EXTENSIONS
-            ],
+            offered=offered.offered(self._predictor.fingerprint),
             card={name: self._predictor.card[name] for name in ("limits", "uses")},
             made_by=self._predictor.fingerprint,
             columns={by: list(answers.columns(self._predictor.emotions, by)) for by in answers.BY},
@@ -80,8 +80,8 @@ class App(anywidget.AnyWidget):
         learnt from.
         """
         if "example" in part:
-            if (name := part["example"]) in self.examples:
-                self.send({"example": name}, [(self._folder / name).read_bytes()])
+            if (name := part["example"]) in {clip["name"] for clip in self.offered["clips"]}:
+                self.send({"example": name}, [offered.clip(name)])
             return
         key = part["key"]
         self._arriving.setdefault(key, bytearray()).extend(buffers[0])

@@ -10,6 +10,7 @@ from persona.audio import RATE
 from persona.corpora.base import Published
 from persona.errors import CorpusError
 from persona.keeping import store
+from persona.labels import EMOTIONS
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -18,6 +19,25 @@ POLICIES = ("clean", "all")
 
 COMMIT = "1658cd342dff90010aa843eaeebd53610a08b1dc"
 """Commit of the official repository (CheyneyComputerScience/CREMA-D) that is downloaded."""
+
+CODES = dict(zip(("ANG", "DIS", "FEA", "HAP", "NEU", "SAD"), EMOTIONS, strict=True))
+"""Emotions by their codes in the names of clips."""
+
+SENTENCES = {
+    "DFA": "Don't forget a jacket.",
+    "IEO": "It's eleven o'clock.",
+    "IOM": "I'm on my way to the meeting.",
+    "ITH": "I think I have a doctor's appointment.",
+    "ITS": "I think I've seen this before.",
+    "IWL": "I would like a new alarm clock.",
+    "IWW": "I wonder what this is about.",
+    "MTI": "Maybe tomorrow it will be cold.",
+    "TAI": "The airplane is almost full.",
+    "TIE": "That is exactly what happened.",
+    "TSI": "The surface is slick.",
+    "WSI": "We'll stop in a couple of minutes.",
+}
+"""What the actors say, by its code in the names of clips."""
 
 
 class CremaD(Published):

@@ -51,7 +51,7 @@ def assert_three_answers(page: Page, which: int = 0) -> None:
     expect(section.locator(".persona-age")).to_have_text(re.compile(r"\d+ years"))
     expect(section.locator(".persona-words")).to_have_text(re.compile(
         rf"(Undecided between ({emotions}) and ({emotions})|Most like ({emotions})), "
-        r"(probably a (wo)?man|a woman or a man), probably \d+ to \d+ years old\."
+        r"(probably a (wo)?man|unclear whether a woman or a man), probably \d+ to \d+ years old\."
     ))  # fmt: skip
 
 
@@ -160,8 +160,8 @@ def test_a_file_is_dropped(page, recordings):
 
 
 def test_an_example_is_clicked_played_and_saved(page, pictures):
-    page.locator(".persona-example").first.click()
-    press(page)
+    page.get_by_text("clips of actors").click()
+    page.get_by_role("button", name="Predict happy: I would like a new alarm clock.").click()
     assert_three_answers(page)
     page.locator("audio").evaluate("audio => { audio.muted = true; return audio.play(); }")
     expect(page.locator(".persona-playing .persona-at").first).to_be_visible()
@@ -169,8 +169,20 @@ def test_an_example_is_clicked_played_and_saved(page, pictures):
         with page.expect_download() as started:
             page.get_by_text(f"Save as {kind}").click()
         saved = started.value.path().read_text()
-        assert "happy" in saved and CLIP.name in saved
+        assert "happy" in saved and "1055_IWL_HAP_XX.flac" in saved
     page.screenshot(path=pictures / "example.png")
+
+
+def test_what_is_cleared_is_gone_from_the_kernel_too(page, recordings):
+    for _ in range(2):
+        choose(page, recordings["wav"])
+        press(page)
+        assert_three_answers(page)
+        expect(page.locator(".persona section")).to_have_count(1)
+        expect(page.locator(".persona-status")).to_contain_text("Done in")
+        page.get_by_role("button", name="Clear all").click()
+        page.get_by_role("dialog").get_by_role("button", name="Clear all").click()
+        expect(page.locator(".persona section")).to_have_count(0)
 
 
 def test_keyboard_alone_records_and_predicts(page, pictures):

@@ -382,8 +382,10 @@ def test_the_page_reloads_without_a_server_once_it_has_answered(chromium, bundle
     site.server.shutdown()
     site.server.server_close()
     page.reload()
-    page.locator(".persona-example").first.click()
-    assert len(answer(page, CLIP)) == 1
+    answer(page, CLIP)
+    page.get_by_text("clips of actors").click()
+    page.get_by_role("button", name="Predict sad").click()
+    expect(page.locator("section")).to_have_count(2, timeout=PATIENCE)
     page.context.close()
 
 
@@ -523,6 +525,84 @@ def tab_to(page: Page, text: str) -> None:
     raise AssertionError(f"Tab never reaches {text!r}")
 
 
+def test_a_clip_of_an_actor_is_played_and_answered_by_one_click_each(page):
+    page.evaluate("""() => {
+        window.played = [];
+        HTMLMediaElement.prototype.play = function () { window.played.push(this.src); };
+    }""")
+    page.get_by_text("8 clips of actors, by the emotion that was meant").click()
+    page.get_by_role("button", name="Play fear: The surface is slick.").click()
+    page.wait_for_function("window.played.length === 1")
+    assert page.locator("section").count() == 0
+    page.get_by_role("button", name="Predict fear: The surface is slick.").click()
+    page.get_by_role("button", name="Predict happy").click()  # while the first is on its way
+    expect(page.locator("section h3")).to_have_text(
+        ["1055_IWL_HAP_XX.flac", "1077_TSI_FEA_XX.flac"], timeout=PATIENCE
+    )
+    expect(page.locator("section .persona-worth").first).to_contain_text("on actors new to it")
+
+
+def test_twelve_sentences_are_offered_to_read_and_folded_at_first(page):
+    sentence = page.get_by_text("I would like a new alarm clock.").first
+    expect(sentence).to_be_hidden()
+    page.get_by_text("12 sentences to read aloud").click()
+    expect(sentence).to_be_visible()
+    expect(page.get_by_text("was trained on these sentences")).to_contain_text(
+        re.compile(r"new sentences .* in \d\d% of all clips in place of \d\d%")
+    )
+
+
+def addresses(page: Page) -> list[str]:
+    """Of the recordings and files that the page holds."""
+    return page.locator("audio, .persona-downloads a").evaluate_all(
+        "all => all.map((one) => one.src ?? one.href)"
+    )
+
+
+def is_held(page: Page, address: str) -> bool:
+    return page.evaluate("(at) => fetch(at).then(() => true, () => false)", address)
+
+
+def test_clear_all_asks_where_answers_are_not_saved_and_leaves_nothing_but_the_voice(page):
+    clear = page.get_by_role("button", name="Clear all")
+    expect(clear).to_be_hidden()
+    answer(page, CLIP)
+    learn(page)
+    answer(page, CLIP, CLIP)
+    answer(page, CLIP)  # saves all four, as does each
+    page.get_by_label("Choose audio files").set_input_files(str(CLIP))
+    page.get_by_role("button", name="Make predictions").click()
+    expect(page.locator("section")).to_have_count(5, timeout=PATIENCE)
+    held = addresses(page)
+    assert all(is_held(page, address) for address in held) and len(held) == 3
+    clear.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Clear 5 answers that are not saved?")
+    page.keyboard.press("Escape")
+    assert page.locator("section").count() == 5
+    clear.click()
+    dialog.get_by_role("button", name="Clear all").click()
+    expect(page.locator("section, .persona-players li, .persona-downloads a")).to_have_count(0)
+    expect(page.locator(".persona-status")).to_have_text("All answers are cleared.")
+    expect(page.get_by_label("Choose audio files")).to_be_focused()
+    expect(clear).to_be_hidden()
+    assert not any(is_held(page, address) for address in held)
+    expect(page.get_by_label(re.compile("Read emotion against my usual voice"))).to_be_checked()
+    assert len(answer(page, CLIP)) == 1
+
+
+def test_clear_all_does_not_ask_where_nothing_would_be_lost(page, recordings):
+    answer(page, CLIP)  # and saves it
+    page.get_by_role("button", name="Clear all").click()
+    expect(page.locator("section")).to_have_count(0)
+    page.get_by_label("Choose audio files").set_input_files(str(recordings["broken"]))
+    page.get_by_role("button", name="Make predictions").click()
+    expect(page.get_by_role("alert")).to_have_count(1, timeout=PATIENCE)
+    expect(page.locator(".persona-status")).to_contain_text("Done in", timeout=PATIENCE)
+    page.get_by_role("button", name="Clear all").click()
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1400, 390])
@@ -538,6 +618,8 @@ def test_in_the_book_it_fits_and_has_no_serious_fault(
     assert page.evaluate(SHIFT) < 0.1  # what is called good
     page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
     answer(page, CLIP)
+    for folded in page.locator(".persona-offers summary").all():
+        folded.click()
     page.screenshot(path=pictures / f"hear-{width}-{theme}.png", full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert not serious_faults(page, packages, "#persona-listen")

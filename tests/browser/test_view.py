@@ -11,6 +11,7 @@ pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import Browser, Page
 
 from persona.app import widget
+from persona.labels import EMOTIONS
 from persona.model.prediction import Prediction
 
 # What a model answers that was not trained on a task.
@@ -25,7 +26,7 @@ WITHOUT = {
 def page(chromium: Browser) -> Iterator[Page]:
     opened = chromium.new_context(viewport={"width": 800, "height": 1200}).new_page()
     opened.set_content("<!doctype html><body class='persona'>")
-    module = widget.module() + "\nObject.assign(window, { result, about, sentence, csv });"
+    module = widget.module() + "\nObject.assign(window, { result, about, sentence, csv, worthOf });"
     opened.add_script_tag(content=module, type="module")
     opened.add_style_tag(content=str(widget.App._css))
     opened.wait_for_function("() => window.result")
@@ -119,7 +120,8 @@ def two() -> Prediction:
     """Who says three quarters of it, in two turns, and who says the rest in between."""
     found = prediction(60.0, ("2 people speak: this is who speaks most, 75% of it",))
     fields = vars(found)
-    other = fields | {"emotion": {name: float(name == "sad") for name in found.emotion}}
+    sad = {name: float(name == "sad") for name in found.emotion}
+    other = fields | {"emotion": sad, "trust": 1.0}
     people = (person(fields, [(0, 10), (50, 60)], 0.75), person(other, [(20, 30)], 0.25))
     line = replace(found.timeline, person=np.array([0, 1]))
     return replace(found, people=people, timeline=line)
@@ -141,6 +143,60 @@ def test_each_of_several_people_has_a_card_and_a_lane(page, two):
         "a.wav: 2 people speak. Person 1: happy 60%, male 70%, 41 years. "
         "Person 2: sad 100%, male 70%, 41 years."
     )
+
+
+WORTH = {
+    "unseen": [{"below": 0.4, "meant": 0.3, "heard": 0.2},
+               {"below": 0.7, "meant": 0.6, "heard": 0.35},
+               {"below": 1, "meant": 0.9, "heard": 0.5}],
+    "known": 0.74, "new": 0.65,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("probability", "like", "meant"),
+    [(0.2, "less than 40%", 30), (0.4, "40% to 70%", 60), (0.69, "40% to 70%", 60),
+     (0.7, "70% to 100%", 90), (1.0, "70% to 100%", 90)],
+)  # fmt: skip
+def test_what_an_answer_is_worth_is_that_of_answers_as_probable(page, probability, like, meant):
+    text = page.evaluate("(given) => worthOf(...given)", [WORTH, probability])
+    assert text.startswith(f"Of answers with {like} on actors new to it, {meant}% named the ")
+    assert text.endswith("in 65% of all clips in place of 74%.")
+
+
+def test_of_no_answer_and_of_another_model_nothing_is_said_of_worth(page):
+    assert page.evaluate("(worth) => worthOf(worth, null)", WORTH) == ""
+    assert page.evaluate("worthOf(undefined, 0.5)") == ""
+
+
+def test_each_person_has_what_their_answer_is_worth_and_briefly(page, two):
+    row = {"file": "a.wav", **two.to_dict()}
+    page.evaluate(
+        "([row, envelope, worth]) => document.body.replaceChildren("
+        "result(row, envelope, '1-0', { worth: (...of) => worthOf(worth, ...of) }))",
+        [row, two.outline().tolist(), WORTH],
+    )
+    found = page.locator("article .persona-worth").all_text_contents()
+    assert ["40% to 70%" in found[0], "70% to 100%" in found[1], len(found)] == [True, True, 2]
+    assert not any("new sentences" in text for text in found)
+
+
+WORDS = {
+    (0.6, 0.2, 0.9): "Most like happy, probably a man, probably 24 to 58 years old.",
+    (0.4, 0.3, 0.9): "Undecided between happy and fear, probably a man, "
+                     "probably 24 to 58 years old.",
+    (0.6, 0.2, 0.55): "Most like happy, unclear whether a woman or a man, "
+                      "probably 24 to 58 years old.",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("shares", WORDS)
+def test_an_answer_is_words_first_and_says_what_it_is_not_sure_of(page, shares):
+    happy, fear, male = shares
+    emotion = dict.fromkeys(EMOTIONS, (1 - happy - fear) / 4) | {"happy": happy, "fear": fear}
+    text = draw(page, prediction(emotion=emotion, gender={"female": 1 - male, "male": male}))
+    name, words, *_ = [line for line in text.splitlines() if line]
+    assert (name, words) == ("a.wav", WORDS[shares])
 
 
 def test_a_click_on_a_turn_plays_it(page, two):

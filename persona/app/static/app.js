@@ -1,23 +1,30 @@
 // What the page and the widget share: audio in, the button, and the answers, newest first.
 
+import { clearing } from "./clearing.js";
 import { csv } from "./csv.js";
 import { element, intake } from "./intake.js";
+import { offers } from "./offers.js";
 import { usualVoice } from "./usual.js";
 import { NOT_FOR, about, result, sentence } from "./view.js";
+import { worthOf } from "./worth.js";
 
 // Fills `el` and gives `show`, which is told every answer there is, and `close`.
 //
 // An answer is a `row` (a file with its prediction, as persona/model/prediction.py gives it, or
 // with its error), the `envelope` of its waveform, and the `key` of the recording that is played.
 //
-// `sources` are those of `intake`; `columns` those of each CSV; `hint` stands beside the button until
-// the first press, `where` behind each. `answer(file, key, say)` gives an answer once it is shown;
-// on its way it says a share from 0 to 1, with a text where it does not yet listen.
+// `sources` are those of `intake`; `offered` is persona/app/offered.py's, `example` gives the bytes of
+// a clip of it; `columns` are those of each CSV; `hint` stands beside the button until the first
+// press, `where` behind each. `answer(file, key, say)` gives an answer once it is shown; on its way it
+// says a share from 0 to 1, with a text where it does not yet listen. `clear` forgets every answer
+// that there is, and shows none.
 //
 // `learn(file, person, plain, say)` gives the voice of one who speaks, which is kept if `madeBy`
 // names the model that answers; `answer` is then called with it, too.
-export function app(el, { sources, card, columns, hint, where, answer, learn, madeBy }) {
+export function app(el, given) {
+  const { sources, offered, example, card, columns, hint, where, answer, clear, learn, madeBy } = given;
   const taking = element("div");
+  const trying = element("div", { class: "persona-offers" });
   const button = element("button", { type: "button", class: "persona-press", disabled: "" },
     "Make predictions");
   const first = element("span", { class: "persona-faint" }, hint);
@@ -28,7 +35,9 @@ export function app(el, { sources, card, columns, hint, where, answer, learn, ma
   const usual = element("p", { class: "persona-usual" });
   const own = usualVoice(usual, madeBy);
   const files = new Map(); // by key
-  const shown = new Set();
+  const shown = new Map(); // what is drawn, by key
+  let rows = [];
+  let saved = false; // what is shown
   let chosen = [];
   let pressed = Promise.resolve();
 
@@ -51,12 +60,11 @@ export function app(el, { sources, card, columns, hint, where, answer, learn, ma
     bar.hidden = true;
   };
 
-  const press = async () => {
-    const asked = chosen;
+  const press = async (asked) => {
     const began = performance.now();
     const said = [];
-    chosen = [];
     bar.hidden = false;
+    clearAll.button.disabled = true;
     for (const [i, [file, key]] of asked.entries()) {
       files.set(key, file);
       const follow = following(`Predicting ${file.name} (${i + 1} of ${asked.length})`);
@@ -64,47 +72,78 @@ export function app(el, { sources, card, columns, hint, where, answer, learn, ma
       if (!row.error) said.push(sentence(row));
     }
     bar.hidden = first.hidden = true;
+    clearAll.button.disabled = false;
     const seconds = ((performance.now() - began) / 1000).toFixed(1);
     status.replaceChildren(
       element("span", { class: "persona-heard" }, said.join(" ")),
       ` Done in ${seconds} s ${where}.`);
   };
 
-  button.addEventListener("click", () => {
+  const pressing = () => {
+    const asked = chosen;
+    chosen = [];
     button.disabled = true;
-    pressed = pressed.then(press); // what is chosen meanwhile comes after
-  });
+    pressed = pressed.then(() => press(asked)); // what is chosen meanwhile comes after
+  };
+  const clearAll = clearing(
+    () => (saved ? 0 : rows.filter(({ error }) => !error).length),
+    () => {
+      for (const key of shown.keys()) forget(key);
+      files.clear();
+      clear();
+      status.textContent = "All answers are cleared.";
+      focus();
+    });
+
+  button.addEventListener("click", pressing);
+  downloads.addEventListener("click", () => (saved = true));
   el.classList.add("persona");
   el.replaceChildren(
-    taking,
+    taking, trying,
     element("p", { class: "persona-act" }, button, first),
-    usual, status, bar, downloads, results,
+    usual, status, bar,
+    element("div", { class: "persona-kept" }, downloads, clearAll.button), clearAll.dialog, results,
     element("p", { class: "persona-not-for" }, NOT_FOR),
     about(card.limits, card.uses.refused));
   const taken = (files, batch) => {
     chosen = files.map((file, i) => [file, `${batch}-${i}`]);
     button.disabled = !files.length;
   };
-  const { close, play } = intake(taking, { ...sources, taken });
+  const { close, focus, forget, play, take } = intake(taking, { ...sources, taken });
+  const predict = (file) => {
+    take([file]);
+    pressing();
+    status.scrollIntoView(); // what is offered is long, and the answer comes below it
+  };
+  const tried = offers(trying, offered, { example, predict });
   return {
-    close,
+    close() {
+      close();
+      tried.close();
+    },
     show(answers) {
-      for (const { key, ...one } of answers)
-        if (!shown.has(key))
-          results.prepend(drawn(key, one, {
-            play: (start, end) => play(key, start, end),
-            learn: files.has(key) && learn
-              ? (...who) => (pressed = pressed.then(() => learnFrom(key, ...who)))
-              : undefined,
-          }));
-      for (const { key } of answers) shown.add(key);
-      while (results.childElementCount > answers.length) results.lastChild.remove();
-      const rows = answers.map(({ row }) => row);
+      for (const { key, ...one } of answers) {
+        if (shown.has(key)) continue;
+        saved = false;
+        shown.set(key, drawn(key, one, {
+          play: (start, end) => play(key, start, end),
+          learn: files.has(key) && learn
+            ? (...who) => (pressed = pressed.then(() => learnFrom(key, ...who)))
+            : undefined,
+          worth: (...of) => worthOf(offered.worth, ...of),
+        }));
+        results.prepend(shown.get(key));
+      }
+      const there = new Set(answers.map(({ key }) => key));
+      for (const [key, section] of shown)
+        if (!there.has(key) && shown.delete(key)) section.remove();
+      rows = answers.map(({ row }) => row);
+      clearAll.button.hidden = !rows.length;
       const several = rows.some(({ people }) => people?.length > 1);
       const links = [
         ...(several ? ["file", "person", "turn"] : ["file"]).map((by) =>
-          saved("csv", "text/csv", csv(rows, columns, by), by === "file" ? "" : ` by ${by}`)),
-        saved("json", "application/json", `${JSON.stringify(rows, null, 1)}\n`),
+          download("csv", "text/csv", csv(rows, columns, by), by === "file" ? "" : ` by ${by}`)),
+        download("json", "application/json", `${JSON.stringify(rows, null, 1)}\n`),
       ];
       for (const { href } of downloads.children) URL.revokeObjectURL(href);
       downloads.replaceChildren(...(rows.length ? links : []));
@@ -118,7 +157,7 @@ function drawn(key, { row, envelope }, acts) {
     : result(row, envelope, key, acts);
 }
 
-function saved(kind, type, text, by = "") {
+function download(kind, type, text, by = "") {
   const href = URL.createObjectURL(new Blob([text], { type }));
   return element("a", { download: `persona.${kind}`, href }, `Save as ${kind.toUpperCase()}${by}`);
 }

@@ -1,4 +1,4 @@
-// Takes audio in, from files, the microphone or examples, and plays it.
+// Takes audio in, from files or the microphone, and plays it.
 
 const LONGEST = 60; // seconds of one recording
 
@@ -96,10 +96,11 @@ function whyNot(error) {
   return "The microphone gave nothing that can be read: try again, or choose a file.";
 }
 
-// Fills `el`; gives `close`, which ends it, and `play(key, start, end)`, which plays a part of what
-// was taken, seconds, and nothing of what was not. `taken` is called with the files of every choice, those within
-// `limit` bytes, and with the choice's number; `example` gives the bytes of one of `examples`.
-export function intake(el, { accept, limit, examples, example, taken }) {
+// Fills `el`; gives `close`, which ends it, `take(files)`, as if they had been chosen, `play(key, start,
+// end)`, which plays a part of what was taken, seconds, and nothing of what was not, `forget(key)`,
+// after which it does not, and `focus`. `taken` is called with the files of every choice, those within
+// `limit` bytes, and with the choice's number.
+export function intake(el, { accept, limit, taken }) {
   const chooser = element("input", {
     type: "file",
     multiple: "",
@@ -161,12 +162,6 @@ export function intake(el, { accept, limit, examples, example, taken }) {
     }
   });
 
-  const offered = examples.map((name) => {
-    const offer = element("button", { type: "button", class: "persona-example" }, name);
-    offer.addEventListener("click", async () => take([new File([await example(name)], name)]));
-    return offer;
-  });
-
   for (const kind of ["dragenter", "dragover", "dragleave", "drop"])
     el.addEventListener(kind, (event) => {
       event.preventDefault();
@@ -179,13 +174,19 @@ export function intake(el, { accept, limit, examples, example, taken }) {
       element("div", { class: "persona-choose" }, chooser, label,
         element("span", { class: "persona-faint" }, "or drop them here")),
       element("div", { class: "persona-choose" },
-        button, element("span", { class: "persona-faint" }, "from the microphone")),
-      ...(offered.length
-        ? [element("div", { class: "persona-choose" },
-            element("span", { class: "persona-faint" }, "or try"), ...offered)]
-        : [])),
+        button, element("span", { class: "persona-faint" }, "from the microphone"))),
     said, players);
   return {
+    take,
+    focus: () => chooser.focus(),
+    forget(key) {
+      const audio = audios.get(key);
+      if (!audio) return; // of an answer that another page asked for
+      audio.pause();
+      URL.revokeObjectURL(audio.src);
+      audio.parentElement?.remove();
+      audios.delete(key);
+    },
     close() {
       if (stop) stop();
       audios.forEach(({ src }) => URL.revokeObjectURL(src));

@@ -9,7 +9,7 @@ export const NOT_FOR =
 
 const SVG = "http://www.w3.org/2000/svg";
 const OLDEST = 100; // end of the scale that ages are drawn on, in years
-const percent = (share) => `${Math.round(100 * share)}%`;
+export const percent = (share) => `${Math.round(100 * share)}%`;
 const faint = (text) => element("p", { class: "persona-faint" }, text);
 
 const duration = (seconds) => {
@@ -45,7 +45,7 @@ function said({ emotion, gender, age, age_low, age_high }) {
   if (gender) {
     const [[name, p]] = ranked(gender);
     const likely = `probably a ${name === "female" ? "woman" : "man"}`;
-    parts.push(p < LIKELY ? "a woman or a man" : likely);
+    parts.push(p < LIKELY ? "unclear whether a woman or a man" : likely);
   }
   if (age !== null) parts.push(`probably ${age_low.toFixed()} to ${age_high.toFixed()} years old`);
   const text = parts.join(", ");
@@ -62,26 +62,27 @@ export function sentence(row) {
 const called = (i) => `Person ${i + 1}`;
 
 // `key` names the recording that is played, so that its position can be shown; `play(start, end)`
-// plays a part of it; `learn(person, plain)`, where it can be, learns the voice of who speaks.
-export function result(row, envelope, key, { play = () => {}, learn } = {}) {
+// plays a part of it; `learn(person, plain)`, where it can be, learns the voice of who speaks;
+// `worth(probability, brief)` says what such answers are worth, briefly of each of several people.
+export function result(row, envelope, key, { play = () => {}, learn, worth = () => "" } = {}) {
   const { people, seconds } = row, alone = people.length === 1;
   const heard = `${duration(seconds)}, ${duration(row.speech_seconds)} of speech`;
   return element("section", { "aria-label": row.file, "data-audio": key },
     element("h3", {}, row.file),
+    ...(alone ? inWords(row, worth) : []),
     faint(alone ? heard : `${heard} by ${people.length} people`),
     ...row.notes.filter((note) => alone || !/^\d+ people speak/.test(note)).map(faint),
-    ...(alone ? inWords(row) : []),
     quality(row),
     ...(alone
       ? [element("div", { class: "persona-timed" }, waveform(row, envelope), position()),
           timeAxis(seconds, false), ...inNumbers(row, "h4"), ...claims(0, learn)]
       : [...lanes(row, envelope, play),
           element("div", { class: "persona-people" },
-            ...people.map((person, i) => card(person, i, learn)))]),
+            ...people.map((person, i) => card(person, i, learn, worth)))]),
     ...(row.timeline.length > 1 ? timeline(row) : []));
 }
 
-function inWords(one) {
+function inWords(one, worth, brief) {
   const title = (task) => task[0].toUpperCase() + task.slice(1);
   const answers = Object.entries(words(one)).map(([task, text]) =>
     element("div", {},
@@ -89,6 +90,7 @@ function inWords(one) {
   return [
     element("p", { class: "persona-words" }, said(one)),
     element("dl", { class: "persona-answers" }, ...answers),
+    ...[worth(one.trust, brief)].filter(Boolean).map((text) => element("p", { class: "persona-worth" }, text)),
   ];
 }
 
@@ -101,12 +103,12 @@ function inNumbers(one, heading) {
 }
 
 // One of several people.
-function card(person, i, learn) {
+function card(person, i, learn, worth) {
   const turns = person.turns.length === 1 ? "1 turn" : `${person.turns.length} turns`;
   return element("article", { "aria-label": called(i), class: colour(i) },
     element("h4", {}, called(i)),
     faint(`${duration(person.seconds)} of speech in ${turns}, ${percent(person.share)} of all`),
-    ...inWords(person),
+    ...inWords(person, worth, true),
     ...inNumbers(person, "h5"),
     ...claims(i, learn));
 }

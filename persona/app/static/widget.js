@@ -53,9 +53,10 @@ function render({ model, el }) {
     model.off("msg:custom", hear);
     return answered;
   };
-  const [accept, limit, examples] = ["accept", "limit", "examples"].map((name) => model.get(name));
   const { show, close } = app(el, {
-    sources: { accept, limit, examples, example },
+    sources: { accept: model.get("accept"), limit: model.get("limit") },
+    offered: model.get("offered"),
+    example,
     card: model.get("card"),
     columns: model.get("columns"),
     hint: "",
@@ -63,6 +64,10 @@ function render({ model, el }) {
     madeBy: model.get("made_by"),
     learn,
     answer,
+    clear() {
+      model.set("answers", []);
+      model.save_changes();
+    },
   });
   const changed = () => show(model.get("answers"));
   changed();

@@ -93,9 +93,9 @@ async function mount(at) {
     sources: {
       accept: limits.EXTENSIONS.join(","),
       limit: limits.MAX_BYTES,
-      examples: bundle.examples,
-      example: async (name) => (await fetch(here(`examples/${name}`))).arrayBuffer(),
     },
+    offered: bundle.offered,
+    example: async (name) => (await fetch(here(`clips/${name}`))).arrayBuffer(),
     card: bundle.card,
     columns: bundle.columns,
     hint: `The first press loads ${megabytes(size)} MB, which the browser keeps.`,
@@ -110,6 +110,10 @@ async function mount(at) {
       answers.push({ ...one, key });
       show(answers);
       return one;
+    },
+    clear() {
+      answers.length = 0;
+      show(answers);
     },
   });
   at.append(element("p", { class: "persona-faint" }, measured(measures)));
