@@ -1,9 +1,9 @@
 // Three states of a page's code: as the chapter is taught (some cells folded), all, none. One button
-// goes on to the next, and what was chosen holds on every page. The first page begins without code,
-// the whole book on one page, which is printed, with all of it.
+// goes on to the next, and what was chosen holds on every page. The first page begins without code.
 document.addEventListener("DOMContentLoaded", () => {
   if (!document.querySelector(".cell_input")) return;
-  const front = document.querySelector(".persona-front") !== null;
+  const whole = document.querySelectorAll(".tag_remove-input").length > 1;  // on one page, to print
+  const front = !whole && document.querySelector(".persona-front") !== null;
   const key = front ? "persona-code-front" : "persona-code";
   const folded = document.querySelectorAll("div.cell > details, div.cell .cell_input > details");
   const button = document.createElement("button");
@@ -20,8 +20,12 @@ document.addEventListener("DOMContentLoaded", () => {
     show(state === "all" ? "none" : "all");
     localStorage.setItem(key, state);
   });
-  const whole = document.querySelectorAll(".tag_remove-input").length > 1;
-  show(whole ? "all" : (localStorage.getItem(key) ?? (front ? "none" : "taught")));
+  show(localStorage.getItem(key) ?? (front ? "none" : "taught"));
+  if (!whole) return;
+  for (const answer of document.querySelectorAll("details:not(.hide)")) answer.open = true;
+  const second = document.querySelector("span[id^='document-']");
+  for (const code of document.querySelectorAll(".cell_input"))
+    if (code.compareDocumentPosition(second) & Node.DOCUMENT_POSITION_FOLLOWING) code.remove();
   document.querySelector(".article-header-buttons").prepend(button);
 });
 
