@@ -108,6 +108,8 @@ def test_every_constant_that_a_module_names_is_exported(folder):
     for file, (called, part) in of.items():
         named = set(re.findall(rf"\b{called}\.([A-Z_]+)", (folder / file).read_text()))
         assert named and named <= set(parts[part]), (file, named - set(parts[part]))
+    named = set(re.findall(r"\bC\.([A-Z]+)", (folder / "live.js").read_text()))
+    assert named == {*parts["live"], "PAUSE"}
     for file in ("predictor.js", "summary.js"):
         named = re.findall(rf"\b({'|'.join(parts)})\.([A-Z_]+)", (folder / file).read_text())
         assert named and all(name in parts[part] for part, name in named)
@@ -115,6 +117,12 @@ def test_every_constant_that_a_module_names_is_exported(folder):
                        (folder / "diarisation.js").read_text())  # fmt: skip
     assert len(taken) == 2
     assert {n for one in taken for n in ", ".join(one).split(", ") if n} <= {*parts["diarisation"]}
+
+
+def test_a_recording_ends_before_any_of_it_is_sure(folder):
+    """So live.js hears nothing of it a second time before the end."""
+    longest = re.search(r"const LONGEST = (\d+);", (folder / "intake.js").read_text())
+    assert longest and int(longest[1]) < speech.STRETCH
 
 
 def test_the_cut_graph_answers_as_the_whole(folder):

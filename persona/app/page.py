@@ -18,7 +18,7 @@ from persona.audio import downmix, quality, reader, resampling, speech
 from persona.errors import ModelError, StoreError
 from persona.keeping import store
 from persona.labels import GENDERS
-from persona.model import answers, enrolment, heads, prediction, predictor, summary
+from persona.model import answers, enrolment, heads, live, prediction, predictor, summary
 from persona.model import card as cards
 from persona.people import channels, diarisation, different, voice
 from persona.representations import campplus
@@ -28,8 +28,8 @@ MAX_BYTES = 50_000_000
 
 _STATIC = Path(__file__).resolve().parent / "static"
 _SHARED = (
-    "app.css", "app.js", "clearing.js", "csv.js", "intake.js", "offers.js", "usual.js", "view.js",
-    "worth.js",
+    "app.css", "app.js", "clearing.js", "csv.js", "intake.js", "microphone.js", "offers.js",
+    "speaking.js", "usual.js", "view.js", "worth.js",
 )  # fmt: skip
 _RUNTIME = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
 _HALVED = 100_000  # numbers of a weight from which on it is stored in half precision
@@ -129,6 +129,7 @@ def constants() -> dict[str, dict[str, Any]]:
         },
         "different": _of(different, "ALIKE", "MANY"),
         "enrolment": _of(enrolment, "ENOUGH", "PLAIN"),
+        "live": _of(live, "KEPT", "LULL"),
         "prediction": _of(prediction, "SCHEMA"),
         "summary": _of(summary, "HEARD", "PAUSE", "SHARE", "SURELY"),
         "voice": _of(voice, "DAMPING", "SHRINK", "SHRINK_PLAIN", "STEPS"),

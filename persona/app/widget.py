@@ -2,7 +2,8 @@
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,18 @@ import traitlets
 
 from persona import audio
 from persona.app import offered
+from persona.app.following import Following
 from persona.errors import PersonaError
 from persona.model import answers, enrolment
+from persona.model.live import Event
 from persona.model.prediction import Person
 from persona.model.predictor import Predictor
 from persona.people.voice import Voice
 
 _STATIC = Path(__file__).resolve().parent / "static"
 _MODULES = (
-    "csv.js", "intake.js", "usual.js", "view.js", "worth.js", "offers.js", "clearing.js", "app.js",
+    "csv.js", "microphone.js", "intake.js", "usual.js", "view.js", "worth.js", "offers.js",
+    "clearing.js", "speaking.js", "app.js",
     "widget.js",
 )  # fmt: skip
 
@@ -66,6 +70,7 @@ class App(anywidget.AnyWidget):
     def __init__(self, predictor: Predictor | None = None, at_least: float = 0.0) -> None:
         self._predictor, self._at_least = predictor or Predictor.load(), at_least
         self._arriving: dict[str, bytearray] = {}
+        self._followed: dict[str, Following] = {}
         super().__init__(
             limit=audio.limit(),
             offered=offered.offered(self._predictor.fingerprint),
@@ -77,8 +82,11 @@ class App(anywidget.AnyWidget):
 
     def _take(self, _: Any, part: dict[str, Any], buffers: Sequence[memoryview]) -> None:
         """An example that is wanted, or the next part of a recording, whose last is answered, or
-        learnt from.
+        learnt from; or a recording that is being made.
         """
+        if "live" in part:
+            self._follow(part["live"], part, buffers)
+            return
         if "example" in part:
             if (name := part["example"]) in {clip["name"] for clip in self.offered["clips"]}:
                 self.send({"example": name}, [offered.clip(name)])
@@ -92,6 +100,25 @@ class App(anywidget.AnyWidget):
                 return
             answer = {"key": key, **self._answer(part["name"], content, key, part.get("voice"))}
             self.answers = [*self.answers, answer][-KEPT:]
+
+    def _follow(self, key: str, part: dict[str, Any], buffers: Sequence[memoryview]) -> None:
+        """A recording begins, its next block has come, or it is over."""
+        if "rate" in part:
+            stream = partial(self._stream, rate=part["rate"], kept=part.get("voice"))
+            self._followed[key] = Following(stream, partial(self._tell, key))
+        elif "over" in part:
+            self._followed.pop(key).end()
+        else:
+            self._followed[key].hear(bytes(buffers[0]))
+
+    def _stream(
+        self, blocks: Iterable[np.ndarray], rate: float, kept: dict[str, Any] | None
+    ) -> Iterable[Event]:
+        voice = Voice.from_dict(kept) if kept else None
+        return self._predictor.stream(blocks, rate, at_least=self._at_least, voice=voice)
+
+    def _tell(self, key: str, told: dict[str, Any]) -> None:
+        self.send({"live": key, **told})
 
     def _learnt(self, name: str, content: bytes, person: int, plain: bool) -> dict[str, Any]:
         """The voice of one who speaks, which the browser keeps, or why there is none."""

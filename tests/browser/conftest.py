@@ -9,13 +9,19 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
+
+from persona.app import page
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIP = next((ROOT / "data" / "examples").glob("*.flac"))
@@ -90,10 +96,12 @@ def chromium():
 
 
 def _microphone() -> Path:
+    """Somebody who says a sentence, pauses until their turn is over, and says it again."""
     out = ROOT / "build" / "browser" / "microphone.wav"
     out.parent.mkdir(parents=True, exist_ok=True)
     samples, rate = soundfile.read(CLIP)
-    soundfile.write(out, samples, rate, subtype="PCM_16")
+    pause = np.zeros(round(2.5 * rate))
+    soundfile.write(out, np.concatenate([samples, pause]), rate, subtype="PCM_16")
     return out
 
 
@@ -133,6 +141,35 @@ def serious_faults(page, packages: Path, within: str, *only: str) -> list[tuple[
         for fault in faults
         if fault["impact"] in ("serious", "critical")
     ]
+
+
+class Site:
+    """A folder served on this machine, and what was asked of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.asked = asked = []
+
+        class Handler(SimpleHTTPRequestHandler):
+            def log_request(self, *_) -> None:
+                asked.append((self.command, self.path))
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=folder))
+        self.address = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture(scope="session")
+def bundle(packages, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("listen")
+    page.write(folder, packages / "onnxruntime-web" / "dist")
+    return folder
+
+
+@pytest.fixture
+def site(bundle) -> Iterator[Site]:
+    served = Site(bundle)
+    yield served
+    served.server.shutdown()
 
 
 @pytest.fixture(scope="session")

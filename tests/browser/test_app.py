@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
+import toy_model
 from conftest import CLIP, PATIENCE, ROOT, serving
 
 pytest.importorskip("playwright.sync_api")
+from listening import recorded, saved
 from playwright.sync_api import Browser, Locator, Page, TimeoutError, expect
+
+from persona import Predictor
 
 expect.set_options(timeout=PATIENCE)
 PRESS = {"name": "Make predictions"}
@@ -185,19 +189,30 @@ def test_what_is_cleared_is_gone_from_the_kernel_too(page, recordings):
         expect(page.locator(".persona section")).to_have_count(0)
 
 
-def test_keyboard_alone_records_and_predicts(page, pictures):
-    """Tab to Record, press it twice, Tab to the button, press it."""
+def test_keyboard_alone_records_and_sees_it_answered(page, pictures):
+    """Tab to Record, and press it twice."""
     page.context.grant_permissions(["microphone"])
     tab_to(page, "Record")
     page.keyboard.press("Enter")
-    expect(page.get_by_text(re.compile("Recording, 2 of"))).to_be_visible()
+    expect(page.locator(".persona-turn").first).to_be_visible()
     page.screenshot(path=pictures / "recording.png")
     page.keyboard.press("Enter")
     expect(page.get_by_label("Play recording.wav")).to_be_visible()
-    expect(page.get_by_role("button", **PRESS)).to_be_enabled()
-    tab_to(page, "Make predictions")
-    page.keyboard.press("Enter")
     assert_three_answers(page)
+
+
+def test_what_is_recorded_is_answered_as_python_does(page, monkeypatch, tmp_path):
+    """While it is made and at the end, by the kernel."""
+    page.context.grant_permissions(["microphone"])
+    page.get_by_role("button", name="Record").click()
+    expect(page.locator(".persona-turn.persona-open")).to_be_visible()
+    expect(page.get_by_label("While you speak")).to_contain_text(re.compile(r"\d+ years"))
+    page.get_by_role("button", name="Stop recording").click()
+    assert_three_answers(page)
+    (row,) = saved(page)
+    toy_model.register(monkeypatch)
+    right = Predictor(toy_model.model()).predict(recorded(page, tmp_path)).to_dict()
+    assert row == {"file": "recording.wav", **json.loads(json.dumps(right))}
 
 
 def tab_to(page: Page, text: str) -> None:

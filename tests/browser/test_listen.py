@@ -5,10 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +13,13 @@ import pytest
 import soundfile
 import soxr
 from audio_samples import encode, encode_by_ffmpeg
-from conftest import CLIP, PATIENCE, ROOT, serious_faults
+from conftest import CLIP, PATIENCE, ROOT, Site, serious_faults
 
 pytest.importorskip("playwright.sync_api")
-from playwright.sync_api import Browser, Page, expect
+from listening import answer, open_page
+from playwright.sync_api import Page, expect
 
 from persona import Predictor, audio
-from persona.app import page as pages
 from persona.audio import RATE, degradations
 from persona.keeping import store
 from persona.model import answers, enrolment
@@ -43,28 +40,6 @@ SHIFT = """() => new Promise((resolve) => {
 })"""  # cumulative layout shift since the page was opened
 
 
-class Site:
-    """A folder served on this machine, and what was asked of it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.asked = asked = []
-
-        class Handler(SimpleHTTPRequestHandler):
-            def log_request(self, *_) -> None:
-                asked.append((self.command, self.path))
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=folder))
-        self.address = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-
-@pytest.fixture(scope="session")
-def bundle(packages, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("listen")
-    pages.write(folder, packages / "onnxruntime-web" / "dist")
-    return folder
-
-
 @pytest.fixture(scope="session")
 def book(bundle, tmp_path_factory) -> Path:
     """A book of this one page."""
@@ -79,39 +54,10 @@ def book(bundle, tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def site(bundle) -> Iterator[Site]:
-    served = Site(bundle)
-    yield served
-    served.server.shutdown()
-
-
-@pytest.fixture
 def page(chromium, site) -> Iterator[Page]:
     opened = open_page(chromium, f"{site.address}/")
     yield opened
     opened.context.close()
-
-
-def open_page(chromium: Browser, address: str, width: int = 1000, **options) -> Page:
-    context = chromium.new_context(viewport={"width": width, "height": 1000}, **options)
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE)
-    page.goto(address)
-    expect(page.get_by_label("Choose audio files")).to_be_attached(timeout=PATIENCE)
-    return page
-
-
-def answer(page: Page, *files: Path) -> list[dict]:
-    """All that the page has answered since it was opened, as it saves it."""
-    before = page.locator("section, .persona-error").count()
-    page.get_by_label("Choose audio files").set_input_files([str(file) for file in files])
-    page.get_by_role("button", name="Make predictions").click()
-    answers = page.locator("section, .persona-error")
-    expect(answers).to_have_count(before + len(files), timeout=PATIENCE)
-    expect(page.locator(".persona-status")).to_contain_text("Done in", timeout=PATIENCE)
-    with page.expect_download() as started:
-        page.get_by_text("Save as JSON").click()
-    return json.loads(started.value.path().read_text())
 
 
 def read(corpus: str, count: int) -> dict[str, np.ndarray]:
@@ -504,14 +450,11 @@ def test_a_name_with_markup_is_shown_and_never_interpreted(page, recordings):
     assert page.locator("#persona-listen img").count() == 0
 
 
-def test_keyboard_alone_records_and_predicts_and_the_answer_is_announced(page):
+def test_keyboard_alone_records_and_the_answer_is_announced(page):
     page.context.grant_permissions(["microphone"])
     tab_to(page, "Record")
     page.keyboard.press("Enter")
     expect(page.get_by_text(re.compile("Recording, 3 of"))).to_be_visible(timeout=PATIENCE)
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("button", name="Make predictions")).to_be_enabled(timeout=PATIENCE)
-    tab_to(page, "Make predictions")
     page.keyboard.press("Enter")
     said = re.compile(r"recording\.wav: \w+ \d+%, (fe)?male \d+%, \d+ years")
     expect(page.locator("[role=status].persona-status")).to_have_text(said, timeout=PATIENCE)

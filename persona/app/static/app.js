@@ -4,9 +4,12 @@ import { clearing } from "./clearing.js";
 import { csv } from "./csv.js";
 import { element, intake } from "./intake.js";
 import { offers } from "./offers.js";
+import { whileSpeaking } from "./speaking.js";
 import { usualVoice } from "./usual.js";
 import { NOT_FOR, about, result, sentence } from "./view.js";
 import { worthOf } from "./worth.js";
+
+const UNHEARD = "Nothing can be told while you speak.";
 
 // Fills `el` and gives `show`, which is told every answer there is, and `close`.
 //
@@ -21,10 +24,15 @@ import { worthOf } from "./worth.js";
 //
 // `learn(file, person, plain, say)` gives the voice of one who speaks, which is kept if `madeBy`
 // names the model that answers; `answer` is then called with it, too.
+//
+// `live(rate, voice, told)` follows a recording while it is made: it gives `hear(block)` and `end()`,
+// and tells an `event` (persona/model/live.py), an `error`, or a `text` while it does not yet listen.
 export function app(el, given) {
-  const { sources, offered, example, card, columns, hint, where, answer, clear, learn, madeBy } = given;
+  const { sources, offered, example, card, columns, hint, where, answer, clear, learn, live, madeBy } =
+    given;
   const taking = element("div");
   const trying = element("div", { class: "persona-offers" });
+  const speaking = element("div");
   const button = element("button", { type: "button", class: "persona-press", disabled: "" },
     "Make predictions");
   const first = element("span", { class: "persona-faint" }, hint);
@@ -60,23 +68,50 @@ export function app(el, given) {
     bar.hidden = true;
   };
 
+  const recording = (rate, longest) => {
+    const { shown, heard, show, say, otherwise } = whileSpeaking(longest);
+    let failed = false;
+    const { hear, end } = live(rate, own.voice(), ({ event, error, text }) => {
+      if (event) return show(event);
+      if (text) return say(text);
+      failed = true;
+      say(`${error || UNHEARD} The recording goes on.`);
+    });
+    heard(0);
+    speaking.replaceChildren(shown);
+    return {
+      heard(block, seconds) {
+        hear(block);
+        heard(seconds);
+      },
+      over() {
+        end();
+        speaking.replaceChildren();
+        return failed ? null : otherwise;
+      },
+    };
+  };
+
   const press = async (asked) => {
     const began = performance.now();
     const said = [];
     bar.hidden = false;
     clearAll.button.disabled = true;
-    for (const [i, [file, key]] of asked.entries()) {
+    let corrected = "";
+    for (const [i, [file, key, otherwise]] of asked.entries()) {
       files.set(key, file);
       const follow = following(`Predicting ${file.name} (${i + 1} of ${asked.length})`);
       const { row } = await answer(file, key, follow, own.voice());
-      if (!row.error) said.push(sentence(row));
+      if (row.error) continue;
+      said.push(sentence(row));
+      if (otherwise) corrected = otherwise(row.people);
     }
     bar.hidden = first.hidden = true;
     clearAll.button.disabled = false;
     const seconds = ((performance.now() - began) / 1000).toFixed(1);
     status.replaceChildren(
       element("span", { class: "persona-heard" }, said.join(" ")),
-      ` Done in ${seconds} s ${where}.`);
+      ` Done in ${seconds} s ${where}.${corrected}`);
   };
 
   const pressing = () => {
@@ -99,17 +134,18 @@ export function app(el, given) {
   downloads.addEventListener("click", () => (saved = true));
   el.classList.add("persona");
   el.replaceChildren(
-    taking, trying,
+    taking, trying, speaking,
     element("p", { class: "persona-act" }, button, first),
     usual, status, bar,
     element("div", { class: "persona-kept" }, downloads, clearAll.button), clearAll.dialog, results,
     element("p", { class: "persona-not-for" }, NOT_FOR),
     about(card.limits, card.uses.refused));
-  const taken = (files, batch) => {
-    chosen = files.map((file, i) => [file, `${batch}-${i}`]);
+  const taken = (files, batch, otherwise) => {
+    chosen = files.map((file, i) => [file, `${batch}-${i}`, otherwise]);
     button.disabled = !files.length;
+    if (otherwise) pressing();
   };
-  const { close, focus, forget, play, take } = intake(taking, { ...sources, taken });
+  const { close, focus, forget, play, take } = intake(taking, { ...sources, taken, recording });
   const predict = (file) => {
     take([file]);
     pressing();

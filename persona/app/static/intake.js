@@ -1,5 +1,7 @@
 // Takes audio in, from files or the microphone, and plays it.
 
+import { record } from "./microphone.js";
+
 const LONGEST = 60; // seconds of one recording
 
 export function element(tag, attributes = {}, ...children) {
@@ -34,57 +36,7 @@ function part(audio, start, end) {
   audio.play();
 }
 
-function wav(audio) {
-  const channels = audio.numberOfChannels;
-  const view = new DataView(new ArrayBuffer(44 + 2 * channels * audio.length));
-  const text = (at, word) => [...word].forEach((c, i) => view.setUint8(at + i, c.charCodeAt(0)));
-  text(0, "RIFF");
-  view.setUint32(4, view.byteLength - 8, true);
-  text(8, "WAVEfmt ");
-  view.setUint32(16, 16, true);
-  view.setUint16(20, 1, true);
-  view.setUint16(22, channels, true);
-  view.setUint32(24, audio.sampleRate, true);
-  view.setUint32(28, audio.sampleRate * 2 * channels, true);
-  view.setUint16(32, 2 * channels, true);
-  view.setUint16(34, 16, true);
-  text(36, "data");
-  view.setUint32(40, view.byteLength - 44, true);
-  for (let channel = 0; channel < channels; channel++) {
-    const samples = audio.getChannelData(channel);
-    for (let i = 0; i < samples.length; i++) {
-      const clipped = Math.max(-1, Math.min(1, samples[i]));
-      view.setInt16(44 + 2 * (i * channels + channel), clipped * 32767, true);
-    }
-  }
-  return view.buffer;
-}
-
-async function record(stop, onSecond) {
-  const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
-  const recorder = new MediaRecorder(stream);
-  const parts = [];
-  recorder.ondataavailable = (event) => parts.push(event.data);
-  const ended = new Promise((resolve) => (recorder.onstop = resolve));
-  recorder.start();
-  let seconds = 0;
-  onSecond(seconds);
-  const clock = setInterval(() => {
-    onSecond(++seconds);
-    if (seconds >= LONGEST && recorder.state === "recording") recorder.stop();
-  }, 1000);
-  stop(() => recorder.state === "recording" && recorder.stop());
-  await ended;
-  clearInterval(clock);
-  stream.getTracks().forEach((track) => track.stop());
-  const context = new AudioContext();
-  try {
-    const decoded = await context.decodeAudioData(await new Blob(parts).arrayBuffer());
-    return new File([wav(decoded)], "recording.wav", { type: "audio/wav" });
-  } finally {
-    context.close();
-  }
-}
+const LOST = "The microphone was taken away: what was recorded until then is kept.";
 
 function whyNot(error) {
   if (!navigator.mediaDevices)
@@ -99,8 +51,10 @@ function whyNot(error) {
 // Fills `el`; gives `close`, which ends it, `take(files)`, as if they had been chosen, `play(key, start,
 // end)`, which plays a part of what was taken, seconds, and nothing of what was not, `forget(key)`,
 // after which it does not, and `focus`. `taken` is called with the files of every choice, those within
-// `limit` bytes, and with the choice's number.
-export function intake(el, { accept, limit, taken }) {
+// `limit` bytes, with the choice's number, and with what `over` gave. `recording(rate, longest)` is
+// called when a recording begins, and gives `heard(block, seconds)`, for what is recorded, and
+// `over()`, for its end.
+export function intake(el, { accept, limit, taken, recording }) {
   const chooser = element("input", {
     type: "file",
     multiple: "",
@@ -115,7 +69,7 @@ export function intake(el, { accept, limit, taken }) {
   let stop = null;
   let latest = 0;
 
-  const take = (files) => {
+  const take = (files, followed) => {
     const large = files.filter((file) => file.size > limit);
     const fitting = files.filter((file) => file.size <= limit);
     const megabytes = (bytes) => Number((bytes / 1e6).toPrecision(3));
@@ -133,7 +87,7 @@ export function intake(el, { accept, limit, taken }) {
         return element("li", {},
           element("span", { class: "persona-name" }, file.name), audios.get(key));
       }));
-    taken(fitting, batch);
+    taken(fitting, batch, followed);
   };
 
   chooser.addEventListener("change", () => {
@@ -144,16 +98,22 @@ export function intake(el, { accept, limit, taken }) {
 
   button.addEventListener("click", async () => {
     if (stop) return stop();
+    let over = () => {};
+    stop = () => {}; // while the browser asks
     try {
-      const file = await record(
-        (stopper) => {
-          stop = stopper;
-          button.textContent = "Stop recording";
-          button.classList.add("persona-on");
-        },
-        (seconds) => (said.textContent = `Recording, ${seconds} of at most ${LONGEST} s`));
-      take([file]);
+      const { file, lost } = await record(LONGEST, (rate, stopper) => {
+        stop = stopper;
+        button.textContent = "Stop recording";
+        button.classList.add("persona-on");
+        said.textContent = "";
+        const begun = recording(rate, LONGEST);
+        over = begun.over;
+        return begun.heard;
+      });
+      take([file], over());
+      if (lost) said.textContent = LOST;
     } catch (error) {
+      over();
       said.textContent = whyNot(error);
     } finally {
       stop = null;

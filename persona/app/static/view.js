@@ -59,7 +59,7 @@ export function sentence(row) {
   return `${row.file}: ${row.people.length} people speak. ${each.join(" ")}`;
 }
 
-const called = (i) => `Person ${i + 1}`;
+export const called = (i) => `Person ${i + 1}`;
 
 // `key` names the recording that is played, so that its position can be shown; `play(start, end)`
 // plays a part of it; `learn(person, plain)`, where it can be, learns the voice of who speaks;
@@ -82,7 +82,7 @@ export function result(row, envelope, key, { play = () => {}, learn, worth = () 
     ...(row.timeline.length > 1 ? timeline(row) : []));
 }
 
-function inWords(one, worth, brief) {
+export function inWords(one, worth = () => "", brief = false) {
   const title = (task) => task[0].toUpperCase() + task.slice(1);
   const answers = Object.entries(words(one)).map(([task, text]) =>
     element("div", {},
@@ -128,7 +128,7 @@ function claims(person, learn) {
 }
 
 const COLOURS = 6; // of app.css
-const colour = (i) => `persona-person-${i % COLOURS}`;
+export const colour = (i) => `persona-person-${i % COLOURS}`;
 const position = () => element("i", { class: "persona-at" });
 
 // The waveform and, below it, a lane for each person, whose turns play when they are clicked.
@@ -198,7 +198,7 @@ function quality({ quality }) {
   return element("p", { class: "persona-quality" }, `Recording: ${words.join("; ")}.`);
 }
 
-function bars(what, shares, heading) {
+export function bars(what, shares, heading) {
   const rows = Object.entries(shares).map(([name, share]) => {
     const bar = element("span");
     bar.style.width = `${100 * share}%`;
@@ -297,7 +297,7 @@ function strip(name, label, drawn) {
       svg("0 0 1000 10", 16, label, rectangle(0, 0, 1000, 10, "track"), ...drawn)));
 }
 
-function timeAxis(seconds, beside) {
+export function timeAxis(seconds, beside) {
   const own = beside ? " persona-time-axis" : "";
   return element("div", { class: `persona-scale${own}`, "aria-hidden": "true" },
     ...["0 s", duration(seconds / 2), duration(seconds)].map((at) => element("span", {}, at)));

@@ -53,6 +53,19 @@ function render({ model, el }) {
     model.off("msg:custom", hear);
     return answered;
   };
+  const live = (rate, voice, told) => {
+    const key = `live-${Date.now()}`;
+    const hear = (content) => content.live === key && told(content);
+    model.on("msg:custom", hear);
+    model.send({ live: key, rate, ...(voice && { voice }) });
+    return {
+      hear: (block) => model.send({ live: key }, undefined, [block.buffer]),
+      end() {
+        model.off("msg:custom", hear);
+        model.send({ live: key, over: true });
+      },
+    };
+  };
   const { show, close } = app(el, {
     sources: { accept: model.get("accept"), limit: model.get("limit") },
     offered: model.get("offered"),
@@ -63,6 +76,7 @@ function render({ model, el }) {
     where: "by the kernel of this page",
     madeBy: model.get("made_by"),
     learn,
+    live,
     answer,
     clear() {
       model.set("answers", []);

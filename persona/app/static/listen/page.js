@@ -8,8 +8,9 @@ import { element } from "./intake.js";
 const here = (name) => new URL(name, import.meta.url);
 const megabytes = (bytes) => Math.round(bytes / 1e6);
 
-// Answers audio, one at a time, by the worker that it starts on the first call.
+// Answers by the worker that it starts on the first call.
 class Answering {
+  calls = new Map();
   count = 0;
 
   constructor(bundle) {
@@ -18,21 +19,45 @@ class Answering {
 
   // asked: with `voice`, against which emotion is read, or `learn`, whose voice is to be learnt.
   ask(audio, onProgress, asked) {
-    this.worker ??= new Worker(here("worker.js"), { type: "module" });
-    const id = ++this.count;
     return new Promise((resolve, reject) => {
-      this.worker.onerror = () => {
-        this.worker = undefined; // its own parts could not be loaded; the next press tries again
-        reject(new Error("The model could not be loaded: check the network."));
-      };
-      this.worker.onmessage = ({ data }) => {
-        if (data.id !== id) return;
+      const id = this.#post({ audio, ...asked }, (data) => {
         if (data.prediction || data.voice) resolve(data);
         else if ("error" in data) reject(new Error(data.error));
-        else onProgress(data);
-      };
-      this.worker.postMessage({ id, audio, bundle: this.bundle, ...asked });
+        else return onProgress(data);
+        this.calls.delete(id);
+      });
     });
+  }
+
+  // Follows a recording while it is made: `told` is told events, or an error, or what is loaded.
+  follow(rate, voice, told) {
+    const id = this.#post({ rate, voice }, told);
+    return {
+      hear: (block) => this.worker?.postMessage({ id, block }),
+      end: () => {
+        this.calls.delete(id);
+        this.worker?.postMessage({ id, over: true });
+      },
+    };
+  }
+
+  #post(content, told) {
+    this.worker ??= this.#started();
+    const id = ++this.count;
+    this.calls.set(id, told);
+    this.worker.postMessage({ id, bundle: this.bundle, ...content });
+    return id;
+  }
+
+  #started() {
+    const worker = new Worker(here("worker.js"), { type: "module" });
+    worker.onmessage = ({ data }) => this.calls.get(data.id)?.(data);
+    worker.onerror = () => {
+      this.worker = undefined; // its own parts could not be loaded; the next press tries again
+      const error = "The model could not be loaded: check the network.";
+      for (const told of this.calls.values()) told({ error });
+    };
+    return worker;
   }
 }
 
@@ -101,6 +126,10 @@ async function mount(at) {
     hint: `The first press loads ${megabytes(size)} MB, which the browser keeps.`,
     where: "on this device; nothing was sent",
     madeBy: bundle.fingerprint,
+    live: (rate, voice, told) => {
+      const loading = progress((_, text) => told({ text }));
+      return answering.follow(rate, voice, (data) => (data.total ? loading : told)(data));
+    },
     learn: async (file, person, plain, say) =>
       (await asked(file, say, { learn: { person, plain } })).voice,
     async answer(file, key, say, voice) {

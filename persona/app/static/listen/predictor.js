@@ -4,8 +4,10 @@ import { AudioError } from "./audio.js";
 import { heard } from "./channels.js";
 import { dot } from "./clustering.js";
 import { Diarisation, Different, parts } from "./diarisation.js";
+import { Live } from "./live.js";
+import { Resampler } from "./resampling.js";
 import { listen, noSpeech } from "./speech.js";
-import { ofBothSexes, summary, together } from "./summary.js";
+import { answered, ofBothSexes, summary, together } from "./summary.js";
 import { asOffset, asText, offsetOf } from "./voice.js";
 
 const ANSWERS = ["emotion", "gender", "age"];
@@ -27,6 +29,25 @@ export class Predictor {
     const { envelope, ...whole } = await this.#heard(audio, progress);
     if (voice) whole.notes.push(await this.#readAgainst(whole.speakers, asOffset(voice.offset)));
     return { prediction: summary(whole, this.bundle), envelope };
+  }
+
+  // Answers while somebody still speaks, at `rate`; `voice` as of `predict`, of the one who speaks.
+  live(rate, voice) {
+    const { audio, live, summary: C } = this.bundle.constants;
+    const offset = voice && asOffset(voice.offset), count = voice ? 1 : null;
+    const run = async (window) => {
+      const found = await this.#hear(window);
+      return offset ? { ...found, answers: await this.#against(found, offset) } : found;
+    };
+    return new Live({
+      resampler: new Resampler(rate, audio),
+      windows: async (samples) => (await this.#speech(samples)).windows,
+      run,
+      toldApart: (part) => this.#diarisation(part, count),
+      answered: (speakers, seconds) => answered(speakers, seconds, this.bundle),
+      C: { ...live, PAUSE: C.PAUSE },
+      rate: audio.RATE,
+    });
   }
 
   // The usual voice of one of those who speak, as text and numbers: persona/model/enrolment.py.
@@ -58,11 +79,13 @@ export class Predictor {
   // Gives the note on it.
   async #readAgainst(speakers, offset) {
     if (speakers.length > 1) return "several people speak: the voice that was learnt is not used";
-    for (const said of speakers[0].said) {
-      const { emotion } = await this.#answers(said.embedding.map((x, i) => x - offset[i]));
-      said.answers = { ...said.answers, emotion };
-    }
+    for (const said of speakers[0].said) said.answers = await this.#against(said, offset);
     return "emotion is read against the voice that was learnt";
+  }
+
+  async #against({ embedding, answers }, offset) {
+    const { emotion } = await this.#answers(embedding.map((x, i) => x - offset[i]));
+    return { ...answers, emotion };
   }
 
   // The lines to hear: the average, one channel, or two that are a person each.
@@ -78,13 +101,12 @@ export class Predictor {
   }
 
   async #listen({ samples, notes, envelope }, name, count, progress) {
-    const { audio, diarisation, different, summary: C } = this.bundle.constants;
+    const { audio } = this.bundle.constants;
     const seconds = samples.length / audio.RATE;
     const found = await this.#speech(samples);
     if (!found.windows.length) throw noSpeech(seconds, name);
     const run = (window) => this.#hear(window);
-    const both = (said) => ofBothSexes(said, C);
-    const toldApart = new Diarisation(run, diarisation, different, count, both);
+    const toldApart = this.#diarisation(run, count);
     for (const window of found.windows) {
       await toldApart.hear(await run(window));
       progress(window.end / seconds);
@@ -97,6 +119,11 @@ export class Predictor {
       envelope,
       speakers: await toldApart.speakers(),
     };
+  }
+
+  #diarisation(run, count) {
+    const { diarisation, different, summary: C } = this.bundle.constants;
+    return new Diarisation(run, diarisation, different, count, (said) => ofBothSexes(said, C));
   }
 
   #speech(samples) {

@@ -4,7 +4,7 @@
 import { end, start } from "./diarisation.js";
 
 const named = (names, values) => Object.fromEntries(names.map((name, i) => [name, values[i]]));
-const weighed = (said) => said.reduce((sum, { weight }) => sum + weight, 0);
+export const weighed = (said) => said.reduce((sum, { weight }) => sum + weight, 0);
 
 // np.interp: straight lines through (xs, ys), level beyond the ends.
 function interpolate(x, xs, ys) {
@@ -68,7 +68,8 @@ export function summary(heard, bundle) {
   };
 }
 
-function answered(speakers, seconds, bundle) {
+// What is answered of each of those who speak, in `seconds` of speech.
+export function answered(speakers, seconds, bundle) {
   const total = speakers.reduce((sum, { said }) => sum + weighed(said), 0);
   const found = turns(speakers, bundle.constants.summary);
   return speakers.map((speaker) => {

@@ -49,19 +49,55 @@ async function loaded(bundle, say) {
   return Predictor.load(bundle, ort, Object.fromEntries(rest));
 }
 
+function ready(bundle, say) {
+  predictor ??= loaded(bundle, say);
+  predictor.catch(() => (predictor = undefined)); // the next press tries again
+  return predictor;
+}
+
 // Answers audio, or learns the voice of one who speaks in it, where `learn` says who.
-onmessage = async ({ data: { id, audio, bundle, voice, learn } }) => {
-  const say = (content) => postMessage({ id, ...content });
+async function answered({ audio, bundle, voice, learn }, say) {
   const follow = (share) => say({ share });
-  try {
-    predictor ??= loaded(bundle, say);
-    predictor.catch(() => (predictor = undefined)); // the next press tries again
-    const ready = await predictor;
-    say(learn
-      ? { voice: await ready.learn(audio, learn.person, learn.plain, follow) }
-      : await ready.predict(audio, follow, voice));
-  } catch (error) {
+  const by = await ready(bundle, say);
+  return learn
+    ? { voice: await by.learn(audio, learn.person, learn.plain, follow) }
+    : by.predict(audio, follow, voice);
+}
+
+const speaking = new Map(); // recordings under way: what to hear them by, and what waits
+
+// A recording begins, at `rate`.
+async function begin({ id, bundle, rate, voice }, say) {
+  const live = (await ready(bundle, say)).live(rate, voice);
+  Object.assign(speaking.get(id) ?? {}, { live });
+}
+
+// Hears what waits of a recording, all at once where it is much, as on a slow device.
+async function hear({ id }) {
+  await new Promise((done) => setTimeout(done)); // so that what came meanwhile is among it
+  const one = speaking.get(id), blocks = one?.waiting.splice(0) ?? [];
+  if (one?.live && blocks.length) return { event: await one.live.hear(samples(blocks)) };
+}
+
+// 16-bit samples at the scale to which a browser decodes them.
+function samples(blocks) {
+  const whole = new Float32Array(blocks.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const block of blocks) for (const x of block) whole[at++] = x / 32768;
+  return whole;
+}
+
+let turn = Promise.resolve(); // the graphs hear one thing at a time
+
+onmessage = ({ data }) => {
+  const { id, block, over, rate } = data, say = (content) => postMessage({ id, ...content });
+  if (over) return void speaking.delete(id);
+  if (rate) speaking.set(id, { waiting: [] });
+  if (block) speaking.get(id)?.waiting.push(block);
+  const act = block ? hear : rate ? begin : answered;
+  turn = turn.then(() => act(data, say)).then((found) => found && say(found), (error) => {
     if (!(error instanceof AudioError)) console.error(error);
+    speaking.delete(id);
     say({ error: error instanceof AudioError ? error.message : "" });
-  }
+  });
 };

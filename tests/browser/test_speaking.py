@@ -1,0 +1,201 @@
+"""While somebody speaks: what the page shows of it, and that the end is the answer to the file."""
+
+import base64
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soxr
+from conftest import CLIP, PATIENCE, ROOT, serious_faults
+
+pytest.importorskip("playwright.sync_api")
+from listening import answer, open_page, recorded, saved
+from playwright.sync_api import Page, expect
+from test_listen import ANY_RATE, EXACT, differences, edges
+
+from persona import Predictor, audio
+from persona.audio import RATE
+
+LISTENING = sorted((ROOT / "data" / "listening").glob("*.flac"))
+# A recording of so many blocks as the worker hears it: each as soon as the one before is answered,
+# or all at once. Gives events, and the milliseconds that each block took.
+FOLLOW = """async ([content, rate, atOnce]) => {
+    const bytes = Uint8Array.from(atob(content), (c) => c.charCodeAt(0));
+    const samples = new Int16Array(bytes.buffer), size = Math.round(rate / 2);
+    const bundle = await (await fetch("bundle.json")).json();
+    const worker = new Worker("worker.js", { type: "module" });
+    const events = [], times = [];
+    let told, end = 0;
+    worker.onmessage = ({ data }) => {
+        if (!data.event && data.error === undefined) return;
+        events.push(data.event ?? data);
+        told?.();
+    };
+    worker.postMessage({ id: 1, bundle, rate });
+    for (let at = 0; at < samples.length; at = end) {
+        end = at + size;
+        const began = performance.now(), heard = new Promise((resolve) => (told = resolve));
+        worker.postMessage({ id: 1, block: samples.slice(at, end) });
+        if (!atOnce) await heard;
+        times.push(performance.now() - began);
+    }
+    while (atOnce && !(events.at(-1)?.at > samples.length / rate - 0.1))
+        await new Promise((resolve) => (told = resolve));
+    worker.terminate();
+    return { events, times };
+}"""
+
+
+@pytest.fixture
+def page(chromium, site) -> Iterator[Page]:
+    opened = open_page(chromium, f"{site.address}/", permissions=["microphone"])
+    yield opened
+    opened.context.close()
+
+
+def follow(page: Page, samples: np.ndarray, rate: int, at_once: bool = False) -> dict:
+    content = base64.b64encode(samples.tobytes()).decode()
+    return page.evaluate(FOLLOW, [content, rate, at_once])
+
+
+def joined(*files: Path, pause: float, rate: int) -> np.ndarray:
+    """16-bit samples of several recordings, with a pause in seconds behind each."""
+    quiet = np.zeros(round(pause * RATE), np.float32)
+    samples = np.concatenate([part for f in files for part in (audio.read(f).samples, quiet)])
+    found = soxr.resample(samples, RATE, rate)
+    return np.round(32767 * found.clip(-1, 1)).astype(np.int16)
+
+
+def rows(events: list[dict]) -> Iterator[dict]:
+    """After each event, all that a client knows, as rows of files are."""
+    turns: dict[float, dict] = {}
+    for event in events:
+        for start in event["gone"]:
+            del turns[start]
+        turns |= {turn["start"]: turn for turn in event["turns"]}
+        own = [[turns[start] for start in sorted(turns) if turns[start]["person"] == 1 + i]
+               for i in range(len(event["people"]))]  # fmt: skip
+        people = [{**p, "turns": mine} for p, mine in zip(event["people"], own, strict=True)]
+        yield {"timeline": [], "people": people}
+
+
+@pytest.mark.parametrize(
+    ("files", "pause", "rate", "people"),
+    [(LISTENING[:3], 2.5, RATE, 1),
+     (2 * [CLIP, ROOT / "data" / "listening" / "1041_TAI_NEU_XX.flac"], 0.3, 48_000, 2)],
+)  # fmt: skip
+def test_events_are_those_of_python(page, files, pause, rate, people):
+    samples = joined(*files, pause=pause, rate=rate)
+    mine = follow(page, samples, rate)["events"]
+    *theirs, _ = (event.to_dict() for event in Predictor.load().stream([samples], rate))
+    assert max(len(event["people"]) for event in mine) == people
+    for one, other in zip(mine, theirs, strict=True):
+        assert one["at"] == pytest.approx(other["at"], abs=0.001)
+        assert one["speaking"] == other["speaking"], one["at"]
+        assert len(one["people"]) == len(other["people"]), one["at"]
+    apart = []
+    for one, other in zip(rows(mine), rows(theirs), strict=True):
+        assert [[turn["closed"] for turn in person["turns"]] for person in one["people"]] == [
+            [turn["closed"] for turn in person["turns"]] for person in other["people"]
+        ]
+        assert np.allclose(edges(one), edges(other), atol=0.011)
+        apart += [differences(one, other)] if one["people"] else []
+    assert (np.max(apart, axis=0) <= EXACT).all(), np.max(apart, axis=0)
+
+
+def test_what_waits_is_heard_at_once_and_nothing_is_left_out(page):
+    samples = joined(*LISTENING[:2], pause=0.5, rate=RATE)
+    events = follow(page, samples, RATE, at_once=True)["events"]
+    assert len(events) < len(samples) / RATE
+    assert events[-1]["at"] == pytest.approx(len(samples) / RATE)
+
+
+def test_one_speaks_sees_it_move_and_stops_with_the_answer_of_the_file(page, tmp_path):
+    page.get_by_role("button", name="Record").click()
+    live = page.get_by_label("While you speak")
+    turn = live.locator(".persona-turn").first
+    expect(turn).to_have_class(re.compile("persona-open"), timeout=PATIENCE)
+    expect(live).to_contain_text(re.compile(r"(fe)?male \d+%.*\d+ years", re.DOTALL))
+    expect(turn).not_to_have_class(re.compile("persona-open"), timeout=PATIENCE)
+    spoken = live.get_by_role("status")
+    expect(spoken).to_have_text(re.compile(r"Person 1, \d\.\d to \d\.\d s: \w+\."))
+    page.get_by_role("button", name="Stop recording").click()
+    expect(page.locator("section h3")).to_have_text("recording.wav", timeout=PATIENCE)
+    expect(live).to_have_count(0)
+    (made,) = saved(page)
+    file = recorded(page, tmp_path)
+    assert answer(page, file)[-1] == made
+    right = Predictor.load().predict(file).to_dict()
+    assert (np.array(differences(made, right)) <= ANY_RATE).all()
+    assert made["notes"] == list(right["notes"])
+
+
+def stop_and_wait(page: Page) -> None:
+    page.get_by_role("button", name="Stop recording").click()
+    expect(page.get_by_label("Play recording.wav")).to_be_visible(timeout=PATIENCE)
+
+
+REFUSALS = {
+    "NotAllowedError": "The microphone was not allowed: allow it in the browser and press Record "
+                       "again.",
+    "NotFoundError": "There is no microphone: connect one, or choose a file.",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("error", REFUSALS)
+def test_without_a_microphone_it_says_so_in_one_sentence(page, error):
+    page.evaluate(
+        """(name) => {
+            navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("", name));
+        }""",
+        error,
+    )
+    page.get_by_role("button", name="Record").click()
+    expect(page.locator(".persona-said")).to_have_text(REFUSALS[error])
+    expect(page.get_by_role("button", name="Record", exact=True)).to_be_visible()
+
+
+def test_a_microphone_that_is_taken_away_leaves_what_was_recorded(page):
+    page.evaluate(
+        """() => {
+            const { mediaDevices } = navigator, ask = mediaDevices.getUserMedia;
+            mediaDevices.getUserMedia = async (asked) =>
+                (window.microphone = await ask.call(mediaDevices, asked));
+        }"""
+    )
+    page.get_by_role("button", name="Record").click()
+    expect(page.get_by_text("Recording, 2 of")).to_be_visible(timeout=PATIENCE)
+    page.evaluate("microphone.getTracks()[0].dispatchEvent(new Event('ended'))")
+    expect(page.locator(".persona-said")).to_have_text(
+        "The microphone was taken away: what was recorded until then is kept."
+    )
+    expect(page.locator("section h3")).to_have_text("recording.wav", timeout=PATIENCE)
+
+
+def test_without_a_network_a_first_recording_is_kept_and_answered_later(page):
+    page.context.set_offline(True)
+    page.get_by_role("button", name="Record").click()
+    live = page.get_by_label("While you speak")
+    expect(live).to_contain_text(
+        re.compile(r"could not be loaded: check the network\. The recording goes on\.")
+    )
+    expect(page.get_by_text("Recording, 3 of")).to_be_visible(timeout=PATIENCE)
+    stop_and_wait(page)
+    page.context.set_offline(False)
+    page.get_by_role("button", name="Make predictions").click()
+    expect(page.locator("section h3")).to_have_text("recording.wav", timeout=PATIENCE)
+
+
+def test_it_fits_and_has_no_serious_fault_while_one_speaks(page, packages, pictures):
+    page.get_by_role("button", name="Record").click()
+    expect(page.locator(".persona-turn").first).to_be_visible(timeout=PATIENCE)
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        assert not serious_faults(page, packages, "#persona-listen")
+        for width in (1000, 390):
+            page.set_viewport_size({"width": width, "height": 1000})
+            page.screenshot(path=pictures / f"speaking-{width}-{theme}.png", full_page=True)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+    stop_and_wait(page)
