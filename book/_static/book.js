@@ -2,8 +2,8 @@
 // goes on to the next, and what was chosen holds on every page. The first page begins without code.
 document.addEventListener("DOMContentLoaded", () => {
   if (!document.querySelector(".cell_input")) return;
-  const whole = document.querySelectorAll(".tag_remove-input").length > 1;  // on one page, to print
-  const front = !whole && document.querySelector(".persona-front") !== null;
+  const second = document.querySelector("span[id^='document-']");  // of all on one page, to print
+  const front = !second && document.querySelector(".persona-front") !== null;
   const key = front ? "persona-code-front" : "persona-code";
   const folded = document.querySelectorAll("div.cell > details, div.cell .cell_input > details");
   const button = document.createElement("button");
@@ -21,12 +21,11 @@ document.addEventListener("DOMContentLoaded", () => {
     localStorage.setItem(key, state);
   });
   show(localStorage.getItem(key) ?? (front ? "none" : "taught"));
-  if (!whole) return;
+  document.querySelector(".article-header-buttons").prepend(button);
+  if (!second) return;
   for (const answer of document.querySelectorAll("details:not(.hide)")) answer.open = true;
-  const second = document.querySelector("span[id^='document-']");
   for (const code of document.querySelectorAll(".cell_input"))
     if (code.compareDocumentPosition(second) & Node.DOCUMENT_POSITION_FOLLOWING) code.remove();
-  document.querySelector(".article-header-buttons").prepend(button);
 });
 
 // What is wider than its place scrolls in a frame that keys reach, and fades where it goes on.
