@@ -468,6 +468,19 @@ def tab_to(page: Page, text: str) -> None:
     raise AssertionError(f"Tab never reaches {text!r}")
 
 
+def test_the_readmes_picture_shows_what_its_words_say(chromium, site, pictures):
+    """Where the page has changed, build/browser/hear.png replaces the one in book/images."""
+    words = re.search(r"!\[([^]]+)\]\(book/images/hear\.png\)", (ROOT / "README.md").read_text())
+    assert words[1] == "The page: a recording, its emotion, gender and age, and the age's interval"
+    page = open_page(chromium, f"{site.address}/", width=880)
+    answer(page, CLIP)
+    expect(page.locator("svg[aria-label^=Waveform], .persona-answers")).to_have_count(2)
+    last = page.locator(".persona-interval").bounding_box()
+    shown = {"x": 0, "y": 0, "width": 880, "height": last["y"] + last["height"] + 6}
+    page.screenshot(path=pictures / "hear.png", full_page=True, clip=shown)
+    page.context.close()
+
+
 def test_a_clip_of_an_actor_is_played_and_answered_by_one_click_each(page):
     page.evaluate("""() => {
         window.played = [];
