@@ -16,7 +16,7 @@ import torch
 from persona.errors import PersonaError
 from persona.folds import split
 from persona.keeping.identity import identified
-from persona.training import Settings
+from persona.settings import Settings
 
 
 def notebook(source: str, name: str = "__main__", **parameters: Any) -> dict[str, Any]:

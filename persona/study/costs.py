@@ -13,7 +13,8 @@ from persona.keeping import parallel
 from persona.labels import TASKS
 from persona.losses import Targets
 from persona.network import Network
-from persona.training import Settings, build, fit
+from persona.settings import Settings
+from persona.training import build, fit
 
 ANSWERS = 200
 """Answers whose median time is taken."""
