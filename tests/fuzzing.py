@@ -21,6 +21,7 @@ from audio_samples import encode, encode_by_ffmpeg
 
 from persona import audio
 from persona.audio import speech
+from persona.audio.windows import windowed
 from persona.corpora import Table
 from persona.errors import PersonaError
 from persona.keeping import store
@@ -112,7 +113,7 @@ def try_audio(rng: np.random.Generator) -> None:
     made = recordings()
     data = mutated(made[int(rng.integers(len(made)))], rng)
     with audio.Reader(data) as reader:
-        for _ in speech.Listener().windows(reader.blocks(10.0)):
+        for _ in windowed(speech.Listener().pieces(reader.blocks(10.0))):
             pass
 
 

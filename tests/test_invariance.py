@@ -13,6 +13,7 @@ import pytest
 
 from persona import Predictor, audio
 from persona.audio import RATE, speech
+from persona.audio.windows import LONGEST, windowed
 from persona.errors import PersonaError
 from persona.keeping import store
 from persona.study import as_it_is
@@ -151,10 +152,10 @@ def test_a_clip_without_a_pause_is_one_window_the_very_samples_that_training_hea
     whole = 0
     for clip in clips("crema-d"):
         heard = speech.only(clip).samples
-        windows = list(speech.Listener().windows([clip]))
+        windows = list(windowed(speech.Listener().pieces([clip])))
         if sum(len(window.samples) for window in windows) == len(heard):
             np.testing.assert_array_equal(np.concatenate([w.samples for w in windows]), heard)
-            assert len(windows) == 1 or len(heard) > speech.LONGEST * RATE
+            assert len(windows) == 1 or len(heard) > LONGEST * RATE
             whole += 1
     assert whole >= 0.9 * len(clips("crema-d"))
 
@@ -171,7 +172,7 @@ def test_a_recording_a_little_longer_is_answered_alike():
     pairs = [
         [answer(voice[: round(s * RATE)], RATE) for s in (seconds - 0.01, seconds + 0.01)]
         for voice in voices
-        for seconds in (speech.LONGEST + 0.1, 5.0)
+        for seconds in (LONGEST + 0.1, 5.0)
     ]
     assert np.mean([under[:2] != over[:2] for under, over in pairs]) <= 0.1
     assert np.median([abs(under[2] - over[2]) for under, over in pairs]) < 0.5

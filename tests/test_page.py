@@ -13,7 +13,7 @@ import pytest
 
 from persona import cli, corpora
 from persona.app import offered, page
-from persona.audio import quality, speech
+from persona.audio import quality, windows
 from persona.corpora.crema_d import SENTENCES
 from persona.errors import ModelError, StoreError
 from persona.keeping import store
@@ -94,7 +94,7 @@ def test_a_service_worker_keeps_every_part_but_the_graphs(folder):
 
 def test_constants_are_those_of_their_modules(folder):
     constants = bundle(folder)["constants"]
-    assert constants["speech"]["PHRASE"] == speech.PHRASE
+    assert constants["speech"]["PHRASE"] == windows.PHRASE
     assert constants["speech"]["NARROW"] == quality.NARROW
     assert constants["diarisation"]["SURE"] == diarisation.SURE
     assert bundle(folder)["fingerprint"] == predictor.Predictor.load().fingerprint

@@ -10,7 +10,8 @@ from crema_d_samples import SHARED, needs_crema
 
 from persona import Predictor, audio
 from persona.audio import RATE
-from persona.audio.speech import Listener, Window
+from persona.audio.speech import Listener
+from persona.audio.windows import Window, windowed
 from persona.errors import PersonaError
 from persona.people import channels, clustering, conversations, diarisation
 from persona.people.diarisation import Diarisation, Heard, parts, told_apart
@@ -226,7 +227,7 @@ class TestConversationsOfActors:
             return Heard(window, embedding, None, ear.voices(frames, parts(window) / RATE))
 
         found = Diarisation(run)
-        for window in Listener().windows([made.samples]):
+        for window in windowed(Listener().pieces([made.samples])):
             found.hear(run(window))
         turns = [(s.start, s.end, str(n)) for n, p in enumerate(found.speakers()) for s in p.said]
         scored = score(made.turns, turns)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from persona.audio import RATE, speech
+from persona.audio import windows as cutting
 from persona.audio.quality import levels_of
 from persona.errors import WeightsError
 from persona.keeping import store
@@ -44,7 +45,7 @@ def windows(samples, block=1.0):
     size = int(block * RATE)
     listener = speech.Listener()
     blocks = (samples[i : i + size] for i in range(0, len(samples), size))
-    return list(listener.windows(blocks)), listener
+    return list(cutting.windowed(listener.pieces(blocks))), listener
 
 
 @pytest.mark.parametrize("seconds", [0.4, 1.3, 3.19, 3.21, 6.0, 9.01, 31.7])
@@ -65,12 +66,12 @@ def test_windows_hold_all_speech_once_and_their_weights_sum_to_it(all_is_speech,
 def test_speech_without_a_pause_is_cut_evenly_where_it_is_quiet(all_is_speech, seconds):
     samples = ups_and_downs(seconds)
     found, _ = windows(samples)
-    count = int(np.ceil(seconds / speech.LONGEST))
+    count = int(np.ceil(seconds / cutting.LONGEST))
     lengths = [w.weight for w in found]
     assert len(found) == count
-    assert max(lengths) < (1 + 2 * speech.NEAR) * seconds / count
+    assert max(lengths) < (1 + 2 * cutting.NEAR) * seconds / count
     # Each cut is no louder than an even one would be.
-    quiet = np.convolve(levels_of(samples), np.ones(speech.CALM) / speech.CALM, "same")
+    quiet = np.convolve(levels_of(samples), np.ones(cutting.CALM) / cutting.CALM, "same")
     for number, window in enumerate(found[1:], 1):
         even = int(number * seconds / count * 100)
         assert quiet[round(window.start * 100)] <= quiet[even] + 1e-9
@@ -98,7 +99,7 @@ def said(*seconds, pause=0.5):
 def test_a_pause_ends_a_window_that_holds_a_phrase(runs, wanted, monkeypatch):
     samples, loud = said(*runs)
     monkeypatch.setattr(speech, "_probabilities", lambda s: np.append(loud, 0.0)[::512])
-    monkeypatch.setattr(speech, "LONGEST", 10)
+    monkeypatch.setattr(cutting, "LONGEST", 10)
     found, _ = windows(samples)
     assert len(found) == len(wanted)
     np.testing.assert_allclose([w.weight for w in found], wanted, atol=0.65)

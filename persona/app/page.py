@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from persona.app import offered
-from persona.audio import downmix, quality, reader, resampling, speech
+from persona.audio import downmix, quality, reader, resampling, speech, windows
 from persona.errors import ModelError, StoreError
 from persona.keeping import store
 from persona.labels import GENDERS
@@ -116,8 +116,10 @@ def constants() -> dict[str, dict[str, Any]]:
         },
         "speech": {
             **_of(speech, "CALL", "CONTEXT", "GAP", "LEAD", "LITTLE", "LOUD", "OFF", "PAD"),
-            **_of(speech, "QUIET", "RANGE", "REACH", "RUMBLE", "SHORTEST", "STEADY", "STRETCH"),
-            **_of(speech, "SURE", "PHRASE", "LONGEST", "NEAR", "CALM", "EDGE"),
+            **_of(
+                speech, "QUIET", "RANGE", "REACH", "RUMBLE", "SHORTEST", "STEADY", "STRETCH", "SURE"
+            ),
+            **_of(windows, "PHRASE", "LONGEST", "NEAR", "CALM", "EDGE"),
             **_of(
                 quality, "ABRUPT", "CLIPPED", "FRAME", "LOST", "NARROW", "NOISY", "SILENT", "STEP"
             ),

@@ -21,6 +21,7 @@ from persona.audio import RATE, speech
 from persona.audio.reader import RATES
 from persona.audio.resampling import Resampler
 from persona.audio.waveform import block, cut, scaled
+from persona.audio.windows import Window, windowed
 from persona.errors import AudioError
 from persona.model.prediction import Person, Prediction, Turn
 from persona.model.summary import PAUSE, Listened, Summary, of_both_sexes
@@ -96,7 +97,7 @@ def events(
     blocks: Iterable[np.ndarray],
     rate: float,
     listen: Listen,
-    hear: Callable[[speech.Window], Heard],
+    hear: Callable[[Window], Heard],
     summary: Summary,
     people: int | None,
 ) -> Generator[Event, None, None]:
@@ -156,7 +157,7 @@ class _Live:
     """What was heard so far: windows that are sure, then those of which `event` tells early."""
 
     def __init__(
-        self, hear: Callable[[speech.Window], Heard], summary: Summary, people: int | None
+        self, hear: Callable[[Window], Heard], summary: Summary, people: int | None
     ) -> None:
         self._hear, self._summary = hear, summary
         asked = of_both_sexes if "gender" in summary.tasks else None
@@ -170,7 +171,7 @@ class _Live:
 
         self._parts: dict[tuple[int, int], Heard] = {}
 
-    def _part(self, window: speech.Window) -> Heard:
+    def _part(self, window: Window) -> Heard:
         """A part of a window, which is asked for again while those around it are provisional."""
         key = int(window.pieces[0, 0]), len(window.samples)
         if key not in self._parts:
@@ -208,7 +209,7 @@ class _Live:
 
     def _listen(self) -> bool:
         """Hear what the tail holds; whether that is other than before."""
-        found = speech.Listener().windows([self._tail])
+        found = windowed(speech.Listener().pieces([self._tail]))
         windows = [replace(one, pieces=one.pieces + self._origin) for one in found]
         if not windows:
             self._keep(self._end - round(KEPT * RATE))
@@ -223,7 +224,7 @@ class _Live:
             self._keep(int(heard[-1].window.pieces[-1, 1]))
         return bool(heard) or self._open is not before
 
-    def _again(self, window: speech.Window, before: Heard | None) -> Heard:
+    def _again(self, window: Window, before: Heard | None) -> Heard:
         """A window heard, by the network only if it is not the same as before."""
         same = before and np.array_equal(before.window.pieces, window.pieces)
         return before if before and same else self._hear(window)

@@ -14,6 +14,7 @@ import numpy as np
 
 from persona import audio, representations
 from persona.audio import RATE, speech
+from persona.audio.windows import Window, windowed
 from persona.errors import AudioError, ModelError, PersonaError
 from persona.keeping import parallel, store
 from persona.labels import EMOTIONS
@@ -220,7 +221,7 @@ class Predictor:
         """All that is heard in a recording, or in one channel of it; `each` window on the way."""
         found, hear = speech.Listener(), partial(self._hear, voice=voice)
         told_apart = Diarisation(hear, people, of_both_sexes if "gender" in self._tasks else None)
-        windows = found.windows(reader.blocks(BLOCK))
+        windows = windowed(found.pieces(reader.blocks(BLOCK)))
         for heard in parallel.in_order(hear, windows, self._threads):
             told_apart.hear(heard)
             each(heard)
@@ -321,13 +322,13 @@ class Predictor:
         """The embedding of each window of speech, shape (d,), in order; raises as `predict`."""
         found = speech.Listener()
         with audio.Reader(source) as reader:
-            windows = found.windows(reader.blocks(BLOCK))
+            windows = windowed(found.pieces(reader.blocks(BLOCK)))
             for heard in parallel.in_order(self._hear, windows, self._threads):
                 yield heard.embedding
         if found.quality is None:
             raise speech.no_speech(found.length, reader.name)
 
-    def _hear(self, window: speech.Window, voice: Voice | None = None) -> Heard:
+    def _hear(self, window: Window, voice: Voice | None = None) -> Heard:
         """Answers to a window, its embedding, and the voices of its parts."""
         with self._in_turn:
             if self._ear not in self._representations:

@@ -62,7 +62,7 @@ def _measure_one(corpus: Corpus, clip: str) -> dict[str, Any]:
     except (AudioError, CorpusError) as error:
         return row | {"problem": str(error)}
     found = speech.Listener()
-    for _ in found.windows([samples]):
+    for _ in found.pieces([samples]):
         pass
     row["digest"] = hashlib.sha256(pcm(samples)).hexdigest()
     if found.quality:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from persona.audio import RATE
-from persona.audio.speech import Window
+from persona.audio.windows import Window
 from persona.people.clustering import gap, joined, merges, unlike
 from persona.people.different import Different
 

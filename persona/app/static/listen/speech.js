@@ -1,5 +1,6 @@
-// Where in a recording somebody speaks, and the windows of speech that the network hears:
-// persona/audio/speech.py, function for function. Its constants come as `C`, its network as `detect`.
+// Where in a recording somebody speaks, and the windows of speech that the network hears: speech.py
+// and windows.py of persona/audio, function for function. Constants come as `C`, the network as
+// `detect`.
 
 import { AudioError } from "./audio.js";
 
