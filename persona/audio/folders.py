@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from persona.audio.decoding import EXTENSIONS
+from persona.audio.sources import EXTENSIONS
 
 STANDARD_INPUT = ("-", "/dev/stdin")
 

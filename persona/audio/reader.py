@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from persona.audio.decoding import EXTENSIONS as EXTENSIONS
-from persona.audio.decoding import File, opened, unreadable
+from persona.audio.decoding import File, unreadable
 from persona.audio.downmix import SILENCE, Downmix
 from persona.audio.resampling import RATE as RATE
 from persona.audio.resampling import Resampler
+from persona.audio.sources import EXTENSIONS as EXTENSIONS
+from persona.audio.sources import opened
 from persona.audio.waveform import (
     MAX_CHANNELS,
     Blocks,
