@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 import persona
-from persona import Prediction, Predictor, corpora, extraction
+from persona import Prediction, Predictor, corpora, extraction, features
 from persona.errors import AudioError
 from persona.experiment import Experiment
 from persona.representations import register
