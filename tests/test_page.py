@@ -13,7 +13,7 @@ import pytest
 
 from persona import cli, corpora
 from persona.app import offered, page
-from persona.audio import quality, windows
+from persona.audio import quality, speech, windows
 from persona.corpora.crema_d import SENTENCES
 from persona.errors import ModelError, StoreError
 from persona.keeping import store
