@@ -86,6 +86,7 @@ def describe(app: Sphinx, page: str, _: str, context: dict[str, Any], doctree: A
     if doctree is None:
         return
     body = linked(context["body"], page, app.env.found_docs)
+    body = re.sub(r"(?<=[\d\]]) %", "\N{NO-BREAK SPACE}%", body)  # no line begins with it
     context["body"] = pictures.saved(body, page)
     title, base = context["title"], app.config.html_baseurl
     if title == app.config.html_title:
