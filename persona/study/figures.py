@@ -281,7 +281,7 @@ def bars(
     shares : by name; a share alone, or with the limits of its interval behind it.
     ours : the names of those that stand out.
     """
-    figure, axes = subplots(1, 1, 4.0, 0.3 * len(shares) + 0.3)
+    figure, axes = subplots(1, 1, 4.4, 0.3 * len(shares) + 0.3)
     axis, values = axes[0, 0], [100 * share for share, *_ in shares.values()]
     texts = [
         f"{100 * share:.0f}"
@@ -289,11 +289,8 @@ def bars(
         for share, *limits in shares.values()
     ]
     colours = [look("").colour if name in ours else GREY for name in shares]
-    axis.barh(list(shares), values, 0.7, color=colours)
-    for y, ((share, *limits), text) in enumerate(zip(shares.values(), texts, strict=True)):
-        if limits:
-            axis.plot([100 * limit for limit in limits], [y, y], color=INK, linewidth=1.5)
-        axis.text(100 * max([share, *limits]) + 2, y, text, va="center_baseline")
+    drawn = axis.barh(list(shares), values, 0.7, color=colours)
+    axis.bar_label(drawn, texts, padding=3)
     axis.invert_yaxis()
     axis.set(title=title, xlim=(0, 100), xticks=[])
     axis.spines["bottom"].set_visible(False)
