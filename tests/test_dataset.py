@@ -15,7 +15,7 @@ import pytest
 import torch
 import toys
 
-from persona import cross_validation, dataset, extraction, features
+from persona import cross_validation, dataset, features
 from persona.dataset import Dataset
 from persona.errors import CorpusError, PersonaError
 from persona.experiment import Experiment
@@ -66,7 +66,7 @@ class TestFilesThatChange:
     ):
         def extracted(seed: int) -> pd.DataFrame:
             toys.record(tmp_path / "audio", toys.clips()["clip"], seed)
-            extraction.extract(toys.Toy(tmp_path / "audio"), "toy", jobs=1)
+            features.extract(toys.Toy(tmp_path / "audio"), "toy", jobs=1)
             run([BASE], train=True, jobs=1)
             return out_of_fold(BASE)
 

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 import toys
 
-from persona import corpora, extraction, features
+from persona import corpora, features
 from persona.audio import degradations
 from persona.dataset import Dataset
 from persona.errors import FeatureError, PersonaError
@@ -22,7 +22,7 @@ SOME = [f"{i:04d}" for i in range(12)]
 @pytest.fixture(autouse=True)
 def build(tmp_path, monkeypatch):
     monkeypatch.setenv("PERSONA_BUILD", str(tmp_path / "build"))
-    monkeypatch.setattr(extraction, "PART", 5)
+    monkeypatch.setattr(features, "PART", 5)
     return tmp_path / "build"
 
 
@@ -53,7 +53,7 @@ def corpus(audio) -> Small:
 def made(corpus, **options):
     """A table extracted in this process, and the clips that could not be read."""
     options = {"jobs": 1, **options}
-    _, bad = extraction.extract(corpus, "toy", **options)
+    _, bad = features.extract(corpus, "toy", **options)
     return features.read(options.get("name") or "toy", corpus.name), bad
 
 
@@ -65,13 +65,13 @@ def file_of(build: Path, name: str = "toy") -> Path:
 def embedded(monkeypatch) -> list[str]:
     """Clips that are embedded from here on."""
     seen: list[str] = []
-    original = extraction._embed_part
+    original = features._embed_part
 
     def watched(corpus, clips, representation, parameters):
         seen.extend(clips)
         return original(corpus, clips, representation, parameters)
 
-    monkeypatch.setattr(extraction, "_embed_part", watched)
+    monkeypatch.setattr(features, "_embed_part", watched)
     return seen
 
 
@@ -133,7 +133,7 @@ class TestDamage:
         clips = corpora.load("crema-d").clips()["clip"].head(2).tolist()
         toys.record(tmp_path / "wrong", clips)
         with pytest.raises(FeatureError, match=r"No clip could be read: .*does not hold the audio"):
-            extraction.extract(
+            features.extract(
                 corpora.load("crema-d", folder=tmp_path / "wrong"), "toy", name="some",
                 clips=clips, jobs=1,
             )  # fmt: skip
@@ -267,7 +267,7 @@ class TestParts:
     def test_a_name_is_a_name_and_no_path(self, corpus, name, tmp_path):
         before = sorted(tmp_path.rglob("*"))
         with pytest.raises(FeatureError, match="cannot be the name of a feature table"):
-            extraction.extract(corpus, "toy", name=name, jobs=1)
+            features.extract(corpus, "toy", name=name, jobs=1)
         with pytest.raises(FeatureError, match="cannot be the name of a feature table"):
             features.read(name, "toy")
         assert sorted(tmp_path.rglob("*")) == before

@@ -16,7 +16,7 @@ import toys
 import works
 from works import Work
 
-from persona import cli, extraction
+from persona import cli, features
 from persona.cli import printing
 from persona.errors import PersonaError, StoreError
 from persona.experiment import Experiment
@@ -133,7 +133,7 @@ def test_a_folder_that_cannot_be_written_to_is_one_sentence(call, tmp_path, monk
     monkeypatch.setenv("PERSONA_BUILD", str(tmp_path / "file"))
     with pytest.raises(StoreError, match=r"file.* cannot be written .*set PERSONA_BUILD to a fol"):
         if call == "extract":
-            extraction.extract(toys.Toy(audio, 2), "toy", name="other", jobs=1)
+            features.extract(toys.Toy(audio, 2), "toy", name="other", jobs=1)
         else:
             run([Experiment("toy", corpus="toy", seeds=[0])], train=True, jobs=1)
 

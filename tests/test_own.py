@@ -14,7 +14,7 @@ import toys  # noqa: F401, which registers the toy representation
 from made_voices import CLASSES, table, voice
 from toy_model import CLIP
 
-from persona import cli, corpora, extraction, features, representations
+from persona import cli, corpora, features, representations
 from persona.errors import CorpusError, PersonaError
 from persona.labels import EMOTIONS, emotion_classes
 from persona.model.card import WEIGHTS
@@ -85,7 +85,7 @@ class TestTraining:
     def test_does_not_extract_twice(self, tmp_path, monkeypatch):
         path = table(tmp_path / "audio")
         train(path, tmp_path / "model")
-        monkeypatch.setattr(extraction, "extract", lambda *_, **__: pytest.fail("extracted again"))
+        monkeypatch.setattr(features, "extract", lambda *_, **__: pytest.fail("extracted again"))
         train(path, tmp_path / "model")
 
     def test_leaves_out_what_has_no_labels(self, tmp_path, capsys):
@@ -255,7 +255,7 @@ class TestEvaluation:
         (name,) = own.tables(model, corpus, jobs=1)
         both = features.read(name, str(corpus.path)).embeddings
         for layer in ("block3", "block2"):
-            extraction.extract(corpus, "campplus", name=layer, layer=layer, jobs=1)
+            features.extract(corpus, "campplus", name=layer, layer=layer, jobs=1)
         apart = features.read("block3+block2", str(corpus.path)).embeddings
         assert (both == apart).all()
 

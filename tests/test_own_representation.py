@@ -11,7 +11,7 @@ import toys
 from made_voices import table
 from toy_model import CLIP
 
-from persona import cli, corpora, extraction, features, representations
+from persona import cli, corpora, features, representations
 from persona.errors import FeatureError, ModelError, PersonaError
 from persona.experiment import Experiment
 from persona.model.predictor import Predictor
@@ -70,7 +70,7 @@ def train(path: str, folder: Path, representation: str) -> Predictor:
 class TestAClassFromOutside:
     def test_is_extracted_by_workers_trained_on_and_listens(self, path, tmp_path, loudness):
         representations.register(loudness)
-        file, bad = extraction.extract(corpora.load(path), "loudness", jobs=2)
+        file, bad = features.extract(corpora.load(path), "loudness", jobs=2)
         assert file.name == "loudness.parquet" and not bad
         made_by = features.read("loudness", path).provenance["representation"]
         assert made_by == {

@@ -17,7 +17,7 @@ from dask_cluster import cluster
 from http_server import serving, speech
 from works import KILLS, Work
 
-from persona import extraction
+from persona import features
 from persona.keeping import store
 
 AUDIO = {works.extraction: "audio", works.own_model: "voices", works.prediction: "voices"}
@@ -117,11 +117,11 @@ def test_a_server_killed_under_load_answers_nothing_wrong_and_the_next_at_once(
 def test_what_a_killed_dask_worker_had_in_hand_is_done_by_the_other(tmp_path, audio, monkeypatch):
     pytest.importorskip("distributed", reason="dask is not installed")
     monkeypatch.setenv("PERSONA_BUILD", str(tmp_path))
-    monkeypatch.setattr(extraction, "PART", 2)
+    monkeypatch.setattr(features, "PART", 2)
     corpus = toys.Toy(audio, 2)
 
     def extracted(name: str, **where: str) -> str:
-        file, _ = extraction.extract(corpus, "toy", name=name, jobs=1, pause=0.05, **where)
+        file, _ = features.extract(corpus, "toy", name=name, jobs=1, pause=0.05, **where)
         return store.checksum(store.read_table(file).columns)
 
     wanted = extracted("here")

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 import persona
-from persona import Prediction, Predictor, corpora, extraction, features
+from persona import Prediction, Predictor, corpora, features
 from persona.errors import AudioError
 from persona.experiment import Experiment
 from persona.representations import register
@@ -43,7 +43,7 @@ seeds: tuple[int, ...] = experiment.seeds
 Experiment("campplus", seeds=0, settings=Settings(epochs=2)).but(epochs=3).only("age")
 results = run([experiment, Experiment("vectors.npz", corpus="my.csv")], train=["campplus"])
 sums = results[experiment]
-file, bad = extraction.extract(corpora.load("my.csv"), "mfcc", pooling="mean", name="mean")
+file, bad = features.extract(corpora.load("my.csv"), "mfcc", pooling="mean", name="mean")
 embeddings: np.ndarray = features.read("mfcc").embeddings
 """
 

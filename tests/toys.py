@@ -155,7 +155,7 @@ def provenance(corpus: Corpus) -> dict[str, Any]:
 
 
 def write_features(corpus: Corpus, values: np.ndarray | None = None, name: str = "toy") -> Path:
-    """A feature table as `extraction.extract` would have made it."""
+    """A feature table as `features.extract` would have made it."""
     table = corpus.clips()
     values = embeddings(table) if values is None else values
     file = store.made() / "features" / corpus.name / f"{name}.parquet"

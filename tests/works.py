@@ -33,10 +33,10 @@ _FORKING.set_forkserver_preload(
 
 
 def extraction(audio: str) -> None:
-    from persona import extraction
+    from persona import features
 
-    extraction.PART = 2
-    extraction.extract(toys.Toy(audio, 2), "toy", name="heard", jobs=1, pause=0.02)
+    features.PART = 2
+    features.extract(toys.Toy(audio, 2), "toy", name="heard", jobs=1, pause=0.02)
 
 
 def experiment() -> None:
@@ -66,9 +66,9 @@ def training() -> None:
 
 
 def own_model(voices: str) -> None:
-    from persona import cli, extraction
+    from persona import cli, features
 
-    extraction.PART = 4
+    features.PART = 4
     words = ["train", "toy", "--corpus", f"{voices}/mine.csv", "--out", "build/model"]
     assert cli.main([*words, "--networks", "1", "--jobs", "1"]) == 0
 

@@ -126,7 +126,7 @@ def extract(
 
     REPRESENTATION: its name, module:Class of one's own, or a file of vectors (.npz, .parquet).
     """
-    from persona import corpora, extraction, representations
+    from persona import corpora, features, representations
     from persona.representations import vectors
 
     representation = named(representation)
@@ -137,7 +137,7 @@ def extract(
     clips = [clip for clip in chosen.clips()["clip"] if clip not in unusable]
     print(f"{len(clips):,} of {len(clips) + len(unusable):,} clips of {chosen.title} are here.")
     _list(unusable)
-    file, skipped = extraction.extract(
+    file, skipped = features.extract(
         chosen, representation, name=name, clips=clips, jobs=jobs, backend=backend,
         scheduler=scheduler, **{key: value for key, value in given.items() if value},
     )  # fmt: skip

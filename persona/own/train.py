@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from persona import corpora, extraction, features, folds, representations
+from persona import corpora, features, folds, representations
 from persona.corpora import Corpus, Table
 from persona.errors import CorpusError, FeatureError, ModelError
 from persona.errors import first as named
@@ -241,7 +241,7 @@ def _make(
         features.read(name, called(corpus))
         if made_by["corpus"]["fingerprint"] == corpus.fingerprint():
             return
-    _, bad = extraction.extract(corpus, representation, name=name, jobs=jobs, **parameters)
+    _, bad = features.extract(corpus, representation, name=name, jobs=jobs, **parameters)
     if bad:
         raise CorpusError(f"{next(iter(bad.values()))} Remove its row, and start again.")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from persona import corpora, extraction
+from persona import corpora, features
 from persona.keeping import store
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -52,7 +52,7 @@ NOISE = """
 
     if __name__ == "__main__":
         count = int(sys.argv[1])
-        file, skipped = extraction.extract(Noise(count), "toy", width=int(sys.argv[2]))
+        file, skipped = features.extract(Noise(count), "toy", width=int(sys.argv[2]))
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         assert not skipped and len(store.read_table(file)) == count
         print(1024 * peak)  # of this process: it has not read the table back then
@@ -68,11 +68,11 @@ def test_two_dask_workers_make_the_table_that_one_makes(tmp_path, monkeypatch):
     monkeypatch.setenv("PERSONA_BUILD", str(tmp_path))
     corpus, seconds, sums = corpora.CremaD("all", SHARED), {}, {}
     clips = sorted(file.stem for file in SHARED.glob("*.flac"))[:CLIPS]
-    monkeypatch.setattr(extraction, "PART", 15)
+    monkeypatch.setattr(features, "PART", 15)
 
     def extracted(name: str, some: list[str], scheduler: str) -> Path:
         where = {"backend": "dask", "scheduler": scheduler}
-        return extraction.extract(corpus, "mfcc", name=name, clips=some, **where)[0]
+        return features.extract(corpus, "mfcc", name=name, clips=some, **where)[0]
 
     for workers in (1, 2):
         with cluster(tmp_path, workers) as running:

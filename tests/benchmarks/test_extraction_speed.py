@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from persona import audio, corpora, extraction
+from persona import audio, corpora, features
 from persona.audio import speech
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "crema-d" / "audio"
@@ -84,7 +84,7 @@ def test_extraction_is_faster_than_detection_and_the_librarys_loop(
     some = files[:200]
     detection = seconds(lambda: [speech.only(audio.read(file).samples) for file in some])
     detection *= len(files) / len(some)
-    ours = seconds(lambda: extraction.extract(corpus, representation))
+    ours = seconds(lambda: features.extract(corpus, representation))
     print(
         f"\n{representation}, {len(files)} clips: {plain:.1f} s in the library's loop after "
         f"{detection:.1f} s of finding speech; {ours:.1f} s here, "
