@@ -16,8 +16,7 @@ from persona.experiment import Experiment
 from persona.folds import Split
 from persona.losses import Targets
 from persona.network import Ensemble
-from persona.settings import Settings
-from persona.training import Moves
+from persona.training import Moves, Settings
 
 PLAIN_SPEECH = "neutral"
 """The emotion of clips from whose mean others are moved."""

@@ -12,7 +12,7 @@ from persona.folds import GIVEN, PROTOCOLS, Split
 from persona.keeping.identity import identified
 from persona.labels import TASKS
 from persona.network import ARCHITECTURES
-from persona.settings import Settings
+from persona.training import Settings
 
 Transform = Callable[[np.ndarray], np.ndarray]
 Subset = Callable[[pd.DataFrame, Split, int], Split]

@@ -14,7 +14,7 @@ from persona.experiment import Experiment
 from persona.labels import EMOTIONS, TASKS
 from persona.model import measured, release
 from persona.model.predictor import Predictor
-from persona.settings import Settings
+from persona.training import Settings
 
 
 def test_calibration_error_is_the_mean_distance_of_accuracy_from_confidence():

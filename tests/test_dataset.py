@@ -22,7 +22,7 @@ from persona.experiment import Experiment
 from persona.keeping import store
 from persona.labels import EMOTIONS
 from persona.run import identity, out_of_fold, run
-from persona.settings import Settings
+from persona.training import Settings
 
 BASE = Experiment("toy", corpus="toy", seeds=[0], settings=Settings(epochs=2, hidden=(8,)))
 

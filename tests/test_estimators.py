@@ -8,9 +8,8 @@ import toys
 from persona import folds
 from persona.labels import EMOTIONS, GENDERS
 from persona.network import Predicted
-from persona.settings import Settings
 from persona.study import costs, estimators, slopes, wording
-from persona.training import build
+from persona.training import Settings, build
 
 CLIPS = toys.clips(speakers=30, each=24)
 EMBEDDINGS = toys.embeddings(CLIPS)

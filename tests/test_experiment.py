@@ -24,7 +24,7 @@ from persona.losses import Targets
 from persona.network import Predicted
 from persona.predictions import PROBABILITIES
 from persona.run import Results, identity, out_of_fold, run
-from persona.settings import Settings
+from persona.training import Settings
 
 BRIEF = Settings(epochs=1, batch_size=64)
 BASE = Experiment("toy", corpus="toy", seeds=[0], settings=BRIEF)

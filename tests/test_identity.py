@@ -16,7 +16,7 @@ import torch
 from persona.errors import PersonaError
 from persona.folds import split
 from persona.keeping.identity import identified
-from persona.settings import Settings
+from persona.training import Settings
 
 
 def notebook(source: str, name: str = "__main__", **parameters: Any) -> dict[str, Any]:

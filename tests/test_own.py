@@ -22,7 +22,7 @@ from persona.model.predictor import Predictor
 from persona.own import evaluate, synonyms
 from persona.own import train as own
 from persona.own.heard import heard
-from persona.settings import Settings
+from persona.training import Settings
 
 SETTINGS = Settings(epochs=2, patience=0, hidden=(8,), schedule="one-cycle")
 

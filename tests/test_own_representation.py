@@ -17,7 +17,7 @@ from persona.experiment import Experiment
 from persona.model.predictor import Predictor
 from persona.own import train as own
 from persona.run import run
-from persona.settings import Settings
+from persona.training import Settings
 
 SETTINGS = Settings(epochs=2, patience=0, hidden=(8,), schedule="one-cycle")
 

@@ -16,9 +16,9 @@ from persona.experiment import Experiment
 from persona.folds import GIVEN, LEFT_OUT, TRAINED, WATCHED
 from persona.keeping import store
 from persona.run import identity, run
-from persona.settings import Settings
 from persona.study import splits
 from persona.study.splits import BENCHMARKS
+from persona.training import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 BRIEF = Settings(epochs=1)

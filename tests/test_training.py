@@ -12,8 +12,7 @@ from persona.cross_validation import choose
 from persona.errors import PersonaError
 from persona.losses import Targets, losses
 from persona.network import AGE_HEADS, ARCHITECTURES, Network
-from persona.settings import AGE_UNITS, OLD, Settings
-from persona.training import Moves, fit, fit_ensemble
+from persona.training import Moves, Settings, fit, fit_ensemble
 
 SETTINGS = Settings(epochs=4, batch_size=32)
 CLIPS = toys.clips(20, 12)
@@ -151,7 +150,7 @@ class TestIndependence:
         assert torch.equal(x, EMBEDDINGS)
         assert all(torch.equal(a, b) for a, b in zip(labels, TARGETS, strict=True))
 
-    @pytest.mark.parametrize("unit", AGE_UNITS)
+    @pytest.mark.parametrize("unit", training.AGE_UNITS)
     def test_scales_come_from_training_rows_only(self, unit):
         settings = replace(SETTINGS, age_unit=unit, epochs=1)
         network, _ = fit(EMBEDDINGS, TARGETS, *ROWS, 0, settings=settings)
@@ -542,7 +541,7 @@ class TestFewLabels:
         plain, more, most = (
             self.losses(monkeypatch, per_label=True, old=weight)[2] for weight in (1, 3, 1e6)
         )
-        old = TARGETS.age[1::2] >= OLD
+        old = TARGETS.age[1::2] >= training.OLD
         assert old.any() and not old.all()
         mean, deviation = TARGETS.age.mean(), TARGETS.age.std(correction=0)
         errors = ((TARGETS.age[1::2] - mean) / deviation) ** 2  # nothing is learnt yet

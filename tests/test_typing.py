@@ -20,7 +20,7 @@ from persona.errors import AudioError
 from persona.experiment import Experiment
 from persona.representations import register
 from persona.run import run
-from persona.settings import Settings
+from persona.training import Settings
 
 
 @register

@@ -42,7 +42,7 @@ def extraction(audio: str) -> None:
 def experiment() -> None:
     from persona.experiment import Experiment
     from persona.run import run
-    from persona.settings import Settings
+    from persona.training import Settings
 
     base = Experiment("toy", corpus="toy", settings=Settings(epochs=8, batch_size=8))
     run([base.but(seeds=[s]) for s in range(4)], "study", train=True, jobs=1)
@@ -53,8 +53,7 @@ def training() -> None:
 
     from persona import folds
     from persona.losses import Targets
-    from persona.settings import Settings
-    from persona.training import fit
+    from persona.training import Settings, fit
 
     clips = toys.clips()
     split = folds.split(clips, "speaker-disjoint", 0)[0]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pandas as pd
 
 from persona.experiment import Experiment
-from persona.settings import Settings
+from persona.training import Settings
 
 RECIPE = Settings(
     epochs=12,

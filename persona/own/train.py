@@ -25,7 +25,7 @@ from persona.own.doubts import doubts
 from persona.own.heard import heard, stamped
 from persona.representations import vectors
 from persona.representations.campplus import joined
-from persona.settings import Settings
+from persona.training import Settings
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -15,8 +15,8 @@ from persona.errors import PersonaError, StoreError, known
 from persona.folds import FOLDS, PROTOCOLS
 from persona.keeping import store
 from persona.network import ARCHITECTURES
-from persona.settings import AGE_UNITS
 from persona.study.terms import shown
+from persona.training import AGE_UNITS
 
 if TYPE_CHECKING:
     import pandas as pd

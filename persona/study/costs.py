@@ -13,8 +13,7 @@ from persona.keeping import parallel
 from persona.labels import TASKS
 from persona.losses import Targets
 from persona.network import Network
-from persona.settings import Settings
-from persona.training import build, fit
+from persona.training import Settings, build, fit
 
 ANSWERS = 200
 """Answers whose median time is taken."""

@@ -17,7 +17,7 @@ from persona.labels import GENDERS, emotion_classes
 from persona.losses import Targets
 from persona.network import Predicted
 from persona.own.memory import identified, scaled
-from persona.settings import Settings
+from persona.training import Settings
 
 
 def recorded(clips: pd.DataFrame, speakers: np.ndarray) -> Predicted:

@@ -22,7 +22,7 @@ import toys
 from persona import corpora, folds, training
 from persona.keeping import parallel
 from persona.losses import Targets
-from persona.settings import Settings
+from persona.training import Settings
 
 EPOCHS = 3
 JOBS = 2
