@@ -31,7 +31,7 @@ NOISE = """
 
     import numpy as np
     import toys
-    from persona import extraction
+    from persona import features
     from persona.keeping import store
 
     class Noise(toys.Toy):
