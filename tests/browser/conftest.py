@@ -25,6 +25,7 @@ from persona.app import page
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIP = next((ROOT / "data" / "examples").glob("*.flac"))
+MICROPHONE = ROOT / "build" / "browser" / "microphone.wav"
 CELL = f"""
 import sys
 sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests")!r}]
@@ -97,12 +98,11 @@ def chromium():
 
 def _microphone() -> Path:
     """Somebody who says a sentence, pauses until their turn is over, and says it again."""
-    out = ROOT / "build" / "browser" / "microphone.wav"
-    out.parent.mkdir(parents=True, exist_ok=True)
+    MICROPHONE.parent.mkdir(parents=True, exist_ok=True)
     samples, rate = soundfile.read(CLIP)
     pause = np.zeros(round(2.5 * rate))
-    soundfile.write(out, np.concatenate([samples, pause]), rate, subtype="PCM_16")
-    return out
+    soundfile.write(MICROPHONE, np.concatenate([samples, pause]), rate, subtype="PCM_16")
+    return MICROPHONE
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,7 @@ def page(chromium: Browser) -> Iterator[Page]:
     opened = chromium.new_context(viewport={"width": 800, "height": 1200}).new_page()
     opened.set_content("<!doctype html><body class='persona'>")
     module = widget.module() + "\nObject.assign(window, { result, about, sentence, csv, worthOf });"
+    module += "Object.assign(window, { whileSpeaking });"
     opened.add_script_tag(content=module, type="module")
     opened.add_style_tag(content=str(widget.App._css))
     opened.wait_for_function("() => window.result")
@@ -241,3 +242,87 @@ def test_the_waveform_is_as_high_as_the_recording(page, seconds):
     points = np.array([[float(x) for x in point.split(",")] for point in str(wave).split(" ")])
     assert points[:, 1].min() == -1 and points[:, 1].max() == 0.5
     assert points[:, 0].min() == 0 and points[:, 0].max() == 1000
+
+
+def event(at: float, *turns: dict, people: int = 1, gone: tuple = ()) -> dict:
+    """What `live.Event.to_dict` gives while somebody speaks."""
+    known = [prediction().to_dict()["people"][0] for _ in range(people)]
+    return {"at": at, "speaking": True, "people": known, "turns": [*turns], "gone": [*gone]}
+
+
+def turn(start: float, end: float, emotion: str, number: int = 1, **other) -> dict:
+    shares = {name: 0.1 for name in EMOTIONS} | {emotion: 0.5}
+    told = {"start": start, "end": end, "emotion": shares, "trust": 0.5, "person": number}
+    return {**told, "closed": False, "corrected": False, **other}
+
+
+def speaking(page: Page, *events: dict) -> None:
+    """Show what was told while somebody spoke."""
+    page.evaluate(
+        """(events) => {
+            window.told = whileSpeaking(60);
+            document.body.replaceChildren(told.shown);
+            for (const event of events) told.show(event);
+        }""",
+        list(events),
+    )
+
+
+def spoken(page: Page) -> str:
+    return page.locator("[role=status]").inner_text()
+
+
+class TestWhileOneSpeaks:
+    def test_an_open_turn_is_hatched_and_not_said_aloud_until_it_is_over(self, page):
+        speaking(page, event(1.0, turn(0.4, 1.0, "fear")))
+        assert page.locator(".persona-open").inner_text() == "fear"
+        assert spoken(page) == ""
+        speaking(page, event(1.0, turn(0.4, 1.0, "fear")),
+                 event(3.5, turn(0.4, 1.2, "sad", closed=True)))  # fmt: skip
+        assert page.locator(".persona-open").count() == 0
+        assert spoken(page) == "Person 1, 0.4 to 1.2 s: sad."
+
+    def test_a_correction_is_marked_and_named_if_what_is_shown_changes(self, page):
+        over = turn(0.4, 1.2, "sad", closed=True)
+        surer = turn(0.4, 1.2, "sad", closed=True, corrected=True, trust=0.6)
+        speaking(page, event(3.5, over), event(4.0, surer))
+        assert page.locator(".persona-corrected").count() == 0
+        other = turn(0.4, 1.2, "happy", closed=True, corrected=True)
+        speaking(page, event(3.5, over), event(4.0, other), event(4.5))
+        assert page.locator(".persona-corrected").inner_text() == "happy"
+        assert spoken(page) == "Corrected: Person 1, 0.4 to 1.2 s: happy."
+        assert page.get_by_text("Corrected: Person 1, 0.4 to 1.2 s: happy.").count() == 2
+
+    def test_each_person_has_a_lane_that_grows_and_what_is_gone_goes(self, page):
+        first, second = turn(0.4, 2.0, "sad"), turn(5.0, 20.0, "anger", 2)
+        speaking(page, event(5.0, first), event(20.0, second, people=2))
+        assert page.locator(".persona-turn").all_inner_texts() == ["sad", "anger"]
+        width = page.locator(".persona-turn").nth(1).evaluate("turn => turn.style.width")
+        assert width == "75%"
+        assert page.locator("article").count() == 2
+        speaking(page, event(5.0, first), event(20.0, second, gone=(0.4,)))
+        assert page.locator(".persona-turn").count() == 0
+
+    def test_a_slow_device_says_how_old_what_it_shows_is(self, page):
+        speaking(page, event(2.0, turn(0.4, 2.0, "sad")))
+        page.evaluate("told.heard(4)")
+        assert page.get_by_text("Recording, 4 of at most 60 s", exact=True).count() == 1
+        page.evaluate("told.heard(5.5)")
+        assert page.get_by_text("what is shown is 4 s old, the recording is whole").count() == 1
+
+    def test_the_end_says_how_many_turns_it_corrects(self, page):
+        speaking(page, event(3.5, turn(0.4, 1.2, "sad"), turn(3.0, 3.5, "fear")))
+        people = [{"turns": [turn(0.4, 1.2, "sad")]}]
+        assert page.evaluate("(people) => told.otherwise(people)", people) == (
+            " Of the 2 turns shown meanwhile, 1 was corrected."
+        )
+        people[0]["turns"].append(turn(3.0, 3.5, "fear"))
+        assert page.evaluate("(people) => told.otherwise(people)", people) == ""
+
+    def test_what_a_model_does_not_answer_has_no_place(self, page):
+        told = event(1.0, turn(0.4, 1.0, "sad") | {"emotion": None, "trust": None})
+        told["people"][0] |= {"emotion": None, "trust": None, "gender": None}
+        speaking(page, told)
+        text = page.locator("body").inner_text()
+        assert "years" in text and "undefined" not in text and "Gender" not in text
+        assert "Emotion" not in text

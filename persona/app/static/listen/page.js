@@ -77,14 +77,17 @@ async function keep(parts) {
 }
 
 // What the test of this page measured.
-function measured({ clips, exact, pcm, coded, forms, first_seconds, later_seconds, browser }) {
+function measured({ clips, exact, pcm, coded, forms, ...speed }) {
+  const { browser, first_seconds, later_seconds, live, live_slow, slower } = speed;
   const most = ([share, years]) => `${share.toFixed(3)} and ${years.toFixed(2)} years`;
   return (
     `Measured on ${clips} clips: probabilities and ages differ from those of the Python package ` +
     `by at most ${most(exact)} at 16 kHz; on ${forms} more by ${most(pcm)} in WAV of 8 to ` +
     `96 kHz, and by ${most(coded)} in MP3, M4A, AAC, FLAC, Opus and WebM. ` +
     `In ${browser}, the first answer took ` +
-    `${first_seconds} s, loading included, and the next ${later_seconds} s.`
+    `${first_seconds} s, loading included, and the next ${later_seconds} s; while one speaks, ` +
+    `a second takes ${live} s of one processor, and ${live_slow} s of one ${slower} times as slow, ` +
+    "as a telephone's may be. Where that is more than there is, answers come less often."
   );
 }
 
