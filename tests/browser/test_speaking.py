@@ -43,8 +43,9 @@ FOLLOW = """async ([content, rate, atOnce]) => {
         if (!atOnce) await heard;
         times.push(performance.now() - began);
     }
-    while (atOnce && !(events.at(-1)?.at > samples.length / rate - 0.1))
-        await new Promise((resolve) => (told = resolve));
+    const heard = () => (events.at(-1)?.at ?? 0) > samples.length / rate - 0.1;
+    for (let i = 0; atOnce && !heard() && i < 20; i++)
+        await new Promise((resolve) => setTimeout(resolve, 1000));
     worker.terminate();
     return { events, times };
 }"""
