@@ -147,18 +147,18 @@ def test_what_waits_is_heard_at_once_and_nothing_is_left_out(page):
 def test_one_speaks_sees_it_move_and_stops_with_the_answer_of_the_file(page, tmp_path):
     page.get_by_role("button", name="Record").click()
     live = page.get_by_label("While you speak")
-    turn = live.locator(".persona-turn").first
-    expect(turn).to_have_class(re.compile("persona-open"), timeout=PATIENCE)
+    expect(live.locator(".persona-open")).to_be_visible(timeout=PATIENCE)
     expect(live).to_contain_text(re.compile(r"(fe)?male \d+%.*\d+ years", re.DOTALL))
-    expect(turn).not_to_have_class(re.compile("persona-open"), timeout=PATIENCE)
-    spoken = live.get_by_role("status")
-    expect(spoken).to_have_text(re.compile(r"Person 1, \d\.\d to \d\.\d s: \w+\."))
+    over = live.locator(".persona-turn:not(.persona-open)")
+    expect(over.first).to_be_visible(timeout=PATIENCE)
+    aloud = re.compile(r"Person 1, \d+\.\d to \d+\.\d s: \w+\.")
+    expect(live.get_by_role("status")).to_contain_text(aloud)
     page.get_by_role("button", name="Stop recording").click()
     expect(page.locator("section h3")).to_have_text("recording.wav", timeout=PATIENCE)
     expect(live).to_have_count(0)
     (made,) = saved(page)
     file = recorded(page, tmp_path)
-    assert likeness(audio.read(file).samples, audio.read(MICROPHONE).samples) > 0.95
+    assert likeness(audio.read(file).samples, audio.read(MICROPHONE).samples) > 0.99
     assert answer(page, file)[-1] == made
     right = Predictor.load().predict(file).to_dict()
     assert (np.array(differences(made, right)) <= ANY_RATE).all()
@@ -166,14 +166,18 @@ def test_one_speaks_sees_it_move_and_stops_with_the_answer_of_the_file(page, tmp
 
 
 def likeness(recorded: np.ndarray, played: np.ndarray) -> float:
-    """Cosine of four seconds that were recorded with what was played again and again."""
-    wanted = recorded[: 4 * RATE]
-    size = 1 << 18
-    sums = np.fft.irfft(np.fft.rfft(np.tile(played, 3)[: size // 2], size)
-                        * np.fft.rfft(wanted, size).conj())  # fmt: skip
-    at = int(sums[: len(played)].argmax())
-    same = np.tile(played, 3)[at : at + len(wanted)]
-    return float(wanted @ same / np.linalg.norm(wanted) / np.linalg.norm(same))
+    """Cosine of each second that was recorded with what was played again and again: their median,
+    as a busy machine's microphone may leave something out.
+    """
+    size, again, found = 1 << 18, np.tile(played, 2), []
+    for second in recorded[: len(recorded) // RATE * RATE].reshape(-1, RATE):
+        if np.abs(second).max() < 0.05:
+            continue  # the pause
+        sums = np.fft.irfft(np.fft.rfft(again, size) * np.fft.rfft(second, size).conj())
+        at = int(sums[: len(played)].argmax())
+        same = again[at : at + RATE]
+        found.append(second @ same / np.linalg.norm(second) / np.linalg.norm(same))
+    return float(np.median(found))
 
 
 def stop_and_wait(page: Page) -> None:
