@@ -18,12 +18,13 @@ from test_listen import ANY_RATE, EXACT, differences, edges
 from persona import Predictor, audio
 from persona.audio import RATE
 from persona.keeping import store
+from persona.model import enrolment
 
 SLOWER = 4  # than this machine a telephone may be
 LISTENING = sorted((ROOT / "data" / "listening").glob("*.flac"))
 # A recording of so many blocks as the worker hears it: each as soon as the one before is answered,
 # or all at once. Gives events, and the milliseconds that each block took.
-FOLLOW = """async ([content, rate, atOnce]) => {
+FOLLOW = """async ([content, rate, atOnce, voice]) => {
     const bytes = Uint8Array.from(atob(content), (c) => c.charCodeAt(0));
     const samples = new Int16Array(bytes.buffer), size = Math.round(rate / 2);
     const bundle = await (await fetch("bundle.json")).json();
@@ -35,7 +36,7 @@ FOLLOW = """async ([content, rate, atOnce]) => {
         events.push(data.event ?? data);
         told?.();
     };
-    worker.postMessage({ id: 1, bundle, rate });
+    worker.postMessage({ id: 1, bundle, rate, voice });
     for (let at = 0; at < samples.length; at = end) {
         end = at + size;
         const began = performance.now(), heard = new Promise((resolve) => (told = resolve));
@@ -84,8 +85,10 @@ def page(chromium, site) -> Iterator[Page]:
     opened.context.close()
 
 
-def follow(page: Page, samples: np.ndarray, rate: int, at_once: bool = False) -> dict:
-    return page.evaluate(FOLLOW, [coded(samples), rate, at_once])
+def follow(
+    page: Page, samples: np.ndarray, rate: int, *, at_once: bool = False, voice: dict | None = None
+) -> dict:
+    return page.evaluate(FOLLOW, [coded(samples), rate, at_once, voice])
 
 
 def coded(samples: np.ndarray) -> str:
@@ -135,6 +138,17 @@ def test_events_are_those_of_python(page, files, pause, rate, people):
         assert np.allclose(edges(one), edges(other), atol=0.011)
         apart += [differences(one, other)] if one["people"] else []
     assert (np.max(apart, axis=0) <= EXACT).all(), np.max(apart, axis=0)
+
+
+def test_emotion_is_read_against_a_voice_that_was_learnt_as_python_does(page):
+    samples, predictor = joined(CLIP, pause=0, rate=RATE), Predictor.load()
+    voice = enrolment.learn(predictor, sorted((ROOT / "data" / "six").glob("1020_*.flac")))
+    mine = follow(page, samples, RATE, voice=voice.to_dict())["events"]
+    theirs, plain = ([e.to_dict() for e in predictor.stream([samples], RATE, voice=v)][:-1]
+                     for v in (voice, None))  # fmt: skip
+    one, other, without = ([*rows(events)][-1] for events in (mine, theirs, plain))
+    assert (np.array(differences(one, other)) <= EXACT).all()
+    assert differences(one, without)[0] > EXACT[0]
 
 
 def test_what_waits_is_heard_at_once_and_nothing_is_left_out(page):

@@ -284,7 +284,7 @@ class TestWhileOneSpeaks:
 
     def test_a_correction_is_marked_and_named_if_what_is_shown_changes(self, page):
         over = turn(0.4, 1.2, "sad", closed=True)
-        surer = turn(0.4, 1.2, "sad", closed=True, corrected=True, trust=0.6)
+        surer = turn(0.4, 1.3, "sad", closed=True, corrected=True, trust=0.6)
         speaking(page, event(3.5, over), event(4.0, surer))
         assert page.locator(".persona-corrected").count() == 0
         other = turn(0.4, 1.2, "happy", closed=True, corrected=True)
@@ -312,7 +312,7 @@ class TestWhileOneSpeaks:
 
     def test_the_end_says_how_many_turns_it_corrects(self, page):
         speaking(page, event(3.5, turn(0.4, 1.2, "sad"), turn(3.0, 3.5, "fear")))
-        people = [{"turns": [turn(0.4, 1.2, "sad")]}]
+        people = [{"turns": [turn(0.5, 1.1, "sad"), turn(4.0, 5.0, "fear")]}]
         assert page.evaluate("(people) => told.otherwise(people)", people) == (
             " Of the 2 turns shown meanwhile, 1 was corrected."
         )

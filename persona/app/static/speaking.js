@@ -9,6 +9,7 @@ const LATE = 2; // seconds behind the recording from which on that is said
 
 const likeliest = (shares) => Object.entries(shares).reduce((a, b) => (b[1] > a[1] ? b : a))[0];
 const feels = ({ emotion }) => (emotion ? likeliest(emotion) : "not named");
+const alike = (one, other) => one.person === other.person && feels(one) === feels(other);
 const told = (turn) =>
   `${called(turn.person - 1)}, ${turn.start.toFixed(1)} to ${turn.end.toFixed(1)} s: ${feels(turn)}`;
 
@@ -30,7 +31,7 @@ export function whileSpeaking(longest) {
     for (const start of gone) turns.delete(start);
     return changed.flatMap((turn) => {
       const before = turns.get(turn.start), text = told(turn);
-      const corrected = turn.corrected && text !== told(before);
+      const corrected = turn.corrected && !alike(turn, before);
       turns.set(turn.start, { ...turn, corrected: corrected || before?.corrected });
       if (corrected) corrections.textContent = `Corrected: ${text}.`;
       return corrected ? [`Corrected: ${text}.`] : turn.closed && !before?.closed ? [`${text}.`] : [];
@@ -65,8 +66,10 @@ export function whileSpeaking(longest) {
     },
     otherwise(people) {
       const answered = people.flatMap(({ turns }, i) =>
-        turns.map((turn) => told({ ...turn, person: i + 1 })));
-      const changed = [...turns.values()].filter((turn) => !answered.includes(told(turn))).length;
+        turns.map((turn) => ({ ...turn, person: i + 1 })));
+      const right = (turn) => answered.some((one) =>
+        alike(one, turn) && one.start < turn.end && turn.start < one.end);
+      const changed = [...turns.values()].filter((turn) => !right(turn)).length;
       return changed
         ? ` Of the ${turns.size} ${turns.size === 1 ? "turn" : "turns"} shown meanwhile, ${changed} ` +
             `${changed === 1 ? "was" : "were"} corrected.`
