@@ -75,10 +75,10 @@ def beyond() -> str:
     named, neutral = worth.as_heard()
     return (
         "The actors say sentences of the training. Networks of this kind name "
-        f"{known:.1%} of the emotions on known sentences and {new:.1%} on new ones, from equally "
+        f"{100 * known:.1f} % of the emotions on known sentences and {100 * new:.1f} % on new ones, from equally "
         "many clips. Emotions are those that actors intend, not those that people hear. Where one "
-        f"emotion leads the listeners' votes, the model names that one in {named:.1%} of clips; "
-        f"always answering *neutral* would be right in {neutral:.1%}."
+        f"emotion leads the listeners' votes, the model names that one in {100 * named:.1f} % of clips; "
+        f"always answering *neutral* would be right in {100 * neutral:.1f} %."
     )
 
 
@@ -116,7 +116,7 @@ def _certainty(card: dict[str, Any]) -> str:
         ],
     )
     return (
-        f"Age comes with an interval meant for {ages['level']:.0%} of clips: {ages['method']}.\n\n"
+        f"Age comes with an interval meant for {100 * ages['level']:.0f} % of clips: {ages['method']}.\n\n"
         f"{coverage}\n\nProbabilities: {calibration['method']}.\n\n{errors}"
     )
 
@@ -218,8 +218,8 @@ def coverage() -> str:
     names = ", ".join(f"`{name}`" for name in since)
     uncounted = f"\n\nNot counted, as they came since: {names}." if since else ""
     return (
-        f"On {total['date']} the tests ran {lines:.1%} of the package's lines of code and took "
-        f"{branches:.1%} of their branches. These modules have the most lines that no test runs:"
+        f"On {total['date']} the tests ran {100 * lines:.1f} % of the package's lines of code and took "
+        f"{100 * branches:.1f} % of their branches. These modules have the most lines that no test runs:"
         f"\n\n{listing}{uncounted}"
     )
 
