@@ -19,7 +19,7 @@ from persona.errors import CorpusError, PersonaError
 from persona.labels import EMOTIONS, emotion_classes
 from persona.model.card import WEIGHTS
 from persona.model.predictor import Predictor
-from persona.own import evaluate, synonyms
+from persona.own import evaluate, synonyms, voices
 from persona.own import train as own
 from persona.own.heard import heard
 from persona.training import Settings
@@ -87,6 +87,15 @@ class TestTraining:
         train(path, tmp_path / "model")
         monkeypatch.setattr(features, "extract", lambda *_, **__: pytest.fail("extracted again"))
         train(path, tmp_path / "model")
+
+    def test_leaves_no_model_whose_card_is_not_whole(self, tmp_path, monkeypatch):
+        def stop(*_):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(voices, "held_out", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(table(tmp_path / "audio"), tmp_path / "model")
+        assert not (tmp_path / "model").exists()
 
     def test_leaves_out_what_has_no_labels(self, tmp_path, capsys):
         path = table(tmp_path / "audio", gender=False, age=False)

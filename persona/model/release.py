@@ -31,21 +31,25 @@ if TYPE_CHECKING:
     from persona.network import Ensemble, Network
 
 
-def train(
+def train(experiment: Experiment, out: Path, *, jobs: int | None = None) -> Predictor:
+    """A `trained` experiment, saved to the folder `out`."""
+    trained(experiment, jobs=jobs).save(out)
+    return Predictor.load(out)
+
+
+def trained(
     experiment: Experiment,
-    out: Path,
     *,
     jobs: int | None = None,
     shared_speakers: bool = False,
     notes: Sequence[str] = (),
-) -> Predictor:
-    """Cross-validate an experiment, train it on every clip, and save the model to `out`.
+) -> Model:
+    """Cross-validate an experiment and train it on every clip.
 
     Parameters
     ----------
     experiment : by unseen speakers, without early stopping: what ships is what was measured. Its
         folds are computed unless they were kept.
-    out : folder of the model.
     jobs : processes, as of `experiment.run`.
     shared_speakers : allow that speakers are tested who were trained on; the card says so.
     notes : sentences on a corpus of one's own, for its card.
@@ -72,7 +76,7 @@ def train(
     ensemble = train_on_everything(experiment)
     embeddings, speakers = _training_voices(experiment)
     space = voices.fit(embeddings, speakers)
-    model = Model(
+    return Model(
         {
             "name": "PERSONA: emotion, gender and age from a voice",
             "representations": _representations(experiment),
@@ -93,8 +97,6 @@ def train(
         write_heads(ensemble, space, temperatures, _usual(experiment, clips, tasks)),
         _weights(ensemble),
     )
-    model.save(out)
-    return Predictor.load(out)
 
 
 def _tasks(experiment: Experiment) -> tuple[str, ...]:

@@ -95,11 +95,9 @@ def train(
     names = experiment.representation.split("+")
     notes += unheard(corpus, names)
     notes += copies.across(corpus.clips(), str(path), names, shared_speakers)
-    trained = release.train(
-        experiment, out, jobs=jobs, shared_speakers=shared_speakers, notes=notes
-    )
+    model = release.trained(experiment, jobs=jobs, shared_speakers=shared_speakers, notes=notes)
     before = models.load(_named(start)) if start else None
-    model = stamped(trained.model, corpus, before, jobs)
+    model = stamped(model, corpus, before, jobs)
     measured = model.card["evaluation"] | voices.held_out(experiment, tasks, jobs)
     replace(model, card={**model.card, "evaluation": measured}).save(out)
     return Predictor.load(out)
