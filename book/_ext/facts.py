@@ -75,10 +75,10 @@ def beyond() -> str:
     named, neutral = worth.as_heard()
     return (
         "The actors say sentences of the training. Networks of this kind name "
-        f"{100 * known:.1f} % of the emotions on known sentences and {100 * new:.1f} % on new ones, from equally "
-        "many clips. Emotions are those that actors intend, not those that people hear. Where one "
-        f"emotion leads the listeners' votes, the model names that one in {100 * named:.1f} % of clips; "
-        f"always answering *neutral* would be right in {100 * neutral:.1f} %."
+        f"{100 * known:.1f} % of the emotions on known sentences and {100 * new:.1f} % on new "
+        "ones, from equally many clips. Emotions are those that actors intend, not those that "
+        "people hear. Where one emotion leads the listeners' votes, the model names that one in "
+        f"{100 * named:.1f} % of clips; always answering *neutral* would be right in {100 * neutral:.1f} %."
     )
 
 
@@ -116,7 +116,8 @@ def _certainty(card: dict[str, Any]) -> str:
         ],
     )
     return (
-        f"Age comes with an interval meant for {100 * ages['level']:.0f} % of clips: {ages['method']}.\n\n"
+        f"Age comes with an interval meant for {100 * ages['level']:.0f} % of clips: "
+        f"{ages['method']}.\n\n"
         f"{coverage}\n\nProbabilities: {calibration['method']}.\n\n{errors}"
     )
 
@@ -218,9 +219,9 @@ def coverage() -> str:
     names = ", ".join(f"`{name}`" for name in since)
     uncounted = f"\n\nNot counted, as they came since: {names}." if since else ""
     return (
-        f"On {total['date']} the tests ran {100 * lines:.1f} % of the package's lines of code and took "
-        f"{100 * branches:.1f} % of their branches. These modules have the most lines that no test runs:"
-        f"\n\n{listing}{uncounted}"
+        f"On {total['date']} the tests ran {100 * lines:.1f} % of the package's lines of code and "
+        f"took {100 * branches:.1f} % of their branches. These modules have the most lines that no "
+        f"test runs:\n\n{listing}{uncounted}"
     )
 
 
