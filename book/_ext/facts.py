@@ -78,7 +78,8 @@ def beyond() -> str:
         f"{100 * known:.1f} % of the emotions on known sentences and {100 * new:.1f} % on new "
         "ones, from equally many clips. Emotions are those that actors intend, not those that "
         "people hear. Where one emotion leads the listeners' votes, the model names that one in "
-        f"{100 * named:.1f} % of clips; always answering *neutral* would be right in {100 * neutral:.1f} %."
+        f"{100 * named:.1f} % of clips; always answering *neutral* would be right in "
+        f"{100 * neutral:.1f} %."
     )
 
 
