@@ -219,17 +219,28 @@ def test_without_a_microphone_it_says_so_in_one_sentence(page, error):
     expect(page.get_by_role("button", name="Record", exact=True)).to_be_visible()
 
 
-def test_a_microphone_that_is_taken_away_leaves_what_was_recorded(page):
+@pytest.mark.parametrize(
+    "loss",
+    ["microphone.getTracks()[0].dispatchEvent(new Event('ended'))", "contexts[0].suspend()"],
+)
+def test_a_microphone_that_is_taken_away_leaves_what_was_recorded(page, loss):
     page.evaluate(
         """() => {
             const { mediaDevices } = navigator, ask = mediaDevices.getUserMedia;
             mediaDevices.getUserMedia = async (asked) =>
                 (window.microphone = await ask.call(mediaDevices, asked));
+            window.contexts = [];
+            window.AudioContext = class extends AudioContext {
+                constructor(asked) {
+                    super(asked);
+                    contexts.push(this);
+                }
+            };
         }"""
     )
     page.get_by_role("button", name="Record").click()
     expect(page.get_by_text("Recording, 2 of")).to_be_visible(timeout=PATIENCE)
-    page.evaluate("microphone.getTracks()[0].dispatchEvent(new Event('ended'))")
+    page.evaluate(loss)
     expect(page.locator(".persona-said")).to_have_text(
         "The microphone was taken away: what was recorded until then is kept."
     )

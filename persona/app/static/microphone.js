@@ -41,7 +41,8 @@ function passingOn() {
 export async function record(longest, begun) {
   const stream = await navigator.mediaDevices.getUserMedia({ audio: VOICE });
   const [track] = stream.getAudioTracks();
-  const context = contextAt(track.getSettings().sampleRate), rate = context.sampleRate;
+  const source = sourceOf(stream, track.getSettings().sampleRate);
+  const { context } = source, rate = context.sampleRate;
   const blocks = [];
   let count = 0, lost = false;
   try {
@@ -63,8 +64,9 @@ export async function record(longest, begun) {
         heard(data, (count += data.length) / rate);
         if (count >= longest * rate) stop();
       };
-      track.onended = context.onstatechange = lose; // as when a telephone rings
-      context.createMediaStreamSource(stream).connect(node).connect(context.destination);
+      track.onended = lose;
+      context.onstatechange = () => context.state === "running" || lose(); // as when a telephone rings
+      source.connect(node).connect(context.destination);
     });
   } finally {
     track.onended = context.onstatechange = null;
@@ -75,11 +77,11 @@ export async function record(longest, begun) {
 }
 
 // Some browsers tell no rate, and some take no other than their own.
-function contextAt(sampleRate) {
+function sourceOf(stream, sampleRate) {
   try {
-    return new AudioContext({ sampleRate });
+    return new AudioContext({ sampleRate }).createMediaStreamSource(stream);
   } catch {
-    return new AudioContext();
+    return new AudioContext().createMediaStreamSource(stream);
   }
 }
 
