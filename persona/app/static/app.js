@@ -54,8 +54,7 @@ export function app(el, given) {
     bar.value = share;
   };
 
-  const learnFrom = async (key, person, plain) => {
-    const file = files.get(key);
+  const learnFrom = async (file, person, plain) => {
     bar.hidden = false;
     try {
       const say = following(`Learning your voice from ${file.name}`);
@@ -94,14 +93,17 @@ export function app(el, given) {
 
   const press = async (asked) => {
     const began = performance.now();
-    const said = [];
+    const said = [], unanswered = [];
     bar.hidden = false;
     clearAll.button.disabled = true;
     let corrected = "";
     for (const [i, [file, key, otherwise]] of asked.entries()) {
       files.set(key, file);
       const follow = following(`Predicting ${file.name} (${i + 1} of ${asked.length})`);
-      const { row } = await answer(file, key, follow, own.voice());
+      const { row } = await answer(file, key, follow, own.voice()).catch(({ message }) => {
+        unanswered.push(message);
+        return { row: { error: message } };
+      });
       if (row.error) continue;
       said.push(sentence(row));
       if (otherwise) corrected = otherwise(row.people);
@@ -111,7 +113,7 @@ export function app(el, given) {
     const seconds = ((performance.now() - began) / 1000).toFixed(1);
     status.replaceChildren(
       element("span", { class: "persona-heard" }, said.join(" ")),
-      ` Done in ${seconds} s ${where}.${corrected}`);
+      unanswered.join(" ") || ` Done in ${seconds} s ${where}.${corrected}`);
   };
 
   const pressing = () => {
@@ -123,8 +125,6 @@ export function app(el, given) {
   const clearAll = clearing(
     () => (saved ? 0 : rows.filter(({ error }) => !error).length),
     () => {
-      for (const key of shown.keys()) forget(key);
-      files.clear();
       clear();
       status.textContent = "All answers are cleared.";
       focus();
@@ -151,7 +151,8 @@ export function app(el, given) {
     pressing();
     status.scrollIntoView(); // what is offered is long, and the answer comes below it
   };
-  const tried = offers(trying, offered, { example, predict });
+  const say = (text) => (status.textContent = text);
+  const tried = offers(trying, offered, { example, predict, say });
   return {
     close() {
       close();
@@ -161,18 +162,23 @@ export function app(el, given) {
       for (const { key, ...one } of answers) {
         if (shown.has(key)) continue;
         saved = false;
+        const file = files.get(key);
         shown.set(key, drawn(key, one, {
           play: (start, end) => play(key, start, end),
-          learn: files.has(key) && learn
-            ? (...who) => (pressed = pressed.then(() => learnFrom(key, ...who)))
+          learn: file && learn
+            ? (...who) => (pressed = pressed.then(() => learnFrom(file, ...who)))
             : undefined,
           worth: (...of) => worthOf(offered.worth, ...of),
         }));
         results.prepend(shown.get(key));
       }
       const there = new Set(answers.map(({ key }) => key));
-      for (const [key, section] of shown)
-        if (!there.has(key) && shown.delete(key)) section.remove();
+      for (const [key, section] of shown) {
+        if (there.has(key)) continue;
+        section.remove();
+        forget(key);
+        for (const kept of [shown, files]) kept.delete(key);
+      }
       rows = answers.map(({ row }) => row);
       clearAll.button.hidden = !rows.length;
       const several = rows.some(({ people }) => people?.length > 1);

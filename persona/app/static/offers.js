@@ -4,20 +4,22 @@ import { element } from "./intake.js";
 import { onNewSentences } from "./worth.js";
 
 // Fills `el`; gives `close`. `clips` and `sentences` are those of persona/app/offered.py; `example`
-// gives the bytes of a clip by its name, `predict` is called with a file.
-export function offers(el, { clips, sentences, worth }, { example, predict }) {
+// gives the bytes of a clip by its name, `predict` is called with a file, `say` with why there is none.
+export function offers(el, { clips, sentences, worth }, { example, predict, say }) {
   let playing;
   const file = async ({ name }) => new File([await example(name)], name);
-  const hear = async (clip) => {
-    const audio = new Audio(URL.createObjectURL(await file(clip)));
+  const missing = () => say("The clip could not be loaded: check the network.");
+  const hear = (found) => {
+    const audio = new Audio(URL.createObjectURL(found));
     audio.addEventListener("pause", () => URL.revokeObjectURL(audio.src)); // at its end, too
     playing?.pause();
     playing = audio;
     audio.play();
   };
+  const loaded = (act) => (clip) => file(clip).then(act, missing);
   el.replaceChildren(
     ...(sentences ? [toRead(sentences, worth)] : []),
-    ...(clips.length ? [toHear(clips, hear, async (clip) => predict(await file(clip)), worth)] : []));
+    ...(clips.length ? [toHear(clips, loaded(hear), loaded(predict), worth)] : []));
   return { close: () => playing?.pause() };
 }
 

@@ -5,6 +5,7 @@ import { element } from "./intake.js";
 import { bars, called, colour, inWords, timeAxis } from "./view.js";
 
 const SHOWN = 10; // seconds that the lanes are long at least
+const SPEAK = "Speak, and see what is heard.";
 const LATE = 2; // seconds behind the recording from which on that is said
 
 const likeliest = (shares) => Object.entries(shares).reduce((a, b) => (b[1] > a[1] ? b : a))[0];
@@ -18,7 +19,7 @@ const told = (turn) =>
 // `otherwise(people)` is a sentence on turns of which the answer says something else, if there are any.
 export function whileSpeaking(longest) {
   const clock = element("p", { class: "persona-faint" });
-  const said = element("p", { class: "persona-faint" }, "Speak, and see what is heard.");
+  const said = element("p", { class: "persona-faint" }, SPEAK);
   const drawn = element("div");
   const corrections = element("p", { class: "persona-faint" });
   const aloud = element("p", { class: "persona-heard", role: "status", "aria-live": "polite" });
@@ -52,8 +53,9 @@ export function whileSpeaking(longest) {
       until = event.at;
       const news = learn(event);
       if (news.length) aloud.textContent = news.join(" ");
-      if (event.people.length)
-        said.textContent = "Hatched turns may still change; underlined ones were corrected.";
+      said.textContent = event.people.length
+        ? "Hatched turns may still change; underlined ones were corrected."
+        : SPEAK;
       const seconds = Math.max(SHOWN, event.at), known = [...turns.values()];
       const of = (i) => known.filter(({ person }) => person === i + 1);
       drawn.replaceChildren(
@@ -62,6 +64,7 @@ export function whileSpeaking(longest) {
           ...event.people.map((person, i) => latest(person, of(i).at(-1), i))));
     },
     say(text) {
+      until = 0; // nothing is to come
       said.textContent = text;
     },
     otherwise(people) {

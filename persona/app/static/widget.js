@@ -21,15 +21,21 @@ function found(model, event, look) {
 // asked: with `voice`, against which emotion is read, or `learn`, whose voice is to be learnt.
 async function send(model, file, key, asked) {
   let at = 0;
-  do {
-    const part = await file.slice(at, at + PART).arrayBuffer();
-    at += PART;
-    model.send({ key, name: file.name, last: at >= file.size, ...asked }, undefined, [part]);
-  } while (at < file.size);
+  try {
+    do {
+      const part = await file.slice(at, at + PART).arrayBuffer();
+      at += PART;
+      model.send({ key, name: file.name, last: at >= file.size, ...asked }, undefined, [part]);
+    } while (at < file.size);
+  } catch (error) {
+    console.error(error);
+    throw new Error(
+      `${file.name} could not be sent to the kernel: choose it again, or run the cell again.`);
+  }
 }
 
 function render({ model, el }) {
-  const example = (name) => {
+  const example = async (name) => {
     model.send({ example: name });
     return found(model, "msg:custom", (content, buffers) => content.example === name && buffers[0]);
   };
@@ -56,13 +62,20 @@ function render({ model, el }) {
   const live = (rate, voice, told) => {
     const key = `live-${Date.now()}`;
     const hear = (content) => content.live === key && told(content);
+    const send = (content, ...parts) => {
+      try {
+        model.send({ live: key, ...content }, undefined, parts);
+      } catch {
+        told({ error: "" }); // the kernel is gone
+      }
+    };
     model.on("msg:custom", hear);
-    model.send({ live: key, rate, ...(voice && { voice }) });
+    send({ rate, ...(voice && { voice }) });
     return {
-      hear: (block) => model.send({ live: key }, undefined, [block.buffer]),
+      hear: (block) => send({}, block.buffer),
       end() {
         model.off("msg:custom", hear);
-        model.send({ live: key, over: true });
+        send({ over: true });
       },
     };
   };
