@@ -91,3 +91,19 @@ def test_what_cannot_be_heard_is_one_sentence():
     told = Queue()
     Following(stream, told.put)
     assert told.get(timeout=60) == {"error": "It cannot be heard."}
+
+
+def test_a_fault_of_ours_is_told_too(caplog):
+    """Else the page would wait for ever for what is heard."""
+    told = Queue()
+    Following(lambda blocks: 1 / 0, told.put)
+    assert told.get(timeout=60) == {"error": ""}
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_what_still_comes_of_a_recording_that_is_over_is_let_go(app, blocks):
+    """As of one that a kernel which was started anew has not heard of."""
+    made, sent = app
+    made._take(None, {"live": "a"}, [memoryview(blocks[0])])
+    made._take(None, {"live": "a", "over": True}, [])
+    assert sent.empty()

@@ -1,5 +1,6 @@
 """A recording that is heard while it is made: the widget's way to `Predictor.stream`."""
 
+import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
@@ -19,7 +20,8 @@ class Following:
     """Hears blocks in a thread of its own, so that the kernel is free for what else is asked.
 
     stream : `Predictor.stream` without its blocks.
-    tell : called from that thread with each `event`, as plain values, or with an `error`.
+    tell : called from that thread with each `event`, as plain values, or with an `error`,
+        which is empty where the fault is the program's.
     """
 
     def __init__(
@@ -53,6 +55,9 @@ class Following:
             tell({"error": str(error)})
         except (CancelledError, Empty):
             return
+        except Exception:
+            logging.getLogger(__name__).exception("A recording is not heard while it is made.")
+            tell({"error": ""})
 
     def _blocks(self) -> Iterator[np.ndarray]:
         """At the scale to which a file of them is decoded."""

@@ -102,10 +102,15 @@ class App(anywidget.AnyWidget):
             self.answers = [*self.answers, answer][-KEPT:]
 
     def _follow(self, key: str, part: dict[str, Any], buffers: Sequence[memoryview]) -> None:
-        """A recording begins, its next block has come, or it is over."""
+        """A recording begins, its next block has come, or it is over.
+
+        What comes of one that did not begin here is let go: its kernel was started anew.
+        """
         if "rate" in part:
             stream = partial(self._stream, rate=part["rate"], kept=part.get("voice"))
             self._followed[key] = Following(stream, partial(self._tell, key))
+        elif key not in self._followed:
+            return
         elif "over" in part:
             self._followed.pop(key).end()
         else:
