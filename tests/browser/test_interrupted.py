@@ -123,6 +123,30 @@ def test_what_has_failed_is_not_called_slow(page):
     expect(page.locator(".persona-speaking")).not_to_contain_text("s old")
 
 
+def test_what_is_late_is_called_old_and_not_by_whose_fault(page):
+    """The kernel may be far away, or a long file may be answered meanwhile."""
+    press(page, "Record")
+    expect(page.get_by_text("Recording, 0 of")).to_be_visible()
+    live(page, {"event": {"at": 0.5, "people": [], "turns": [], "gone": []}})
+    shown = page.locator(".persona-speaking")
+    expect(shown).to_contain_text("s. What is shown is 3 s old, the recording is whole.")
+    expect(shown).not_to_contain_text("device")
+
+
+def test_a_microphone_that_cannot_be_read_is_not_left_on(page):
+    page.evaluate(
+        """() => {
+            const { mediaDevices } = navigator, ask = mediaDevices.getUserMedia;
+            mediaDevices.getUserMedia = async (asked) =>
+                (window.microphone = await ask.call(mediaDevices, asked));
+            window.AudioContext = class { constructor() { throw new Error("too many"); } };
+        }"""
+    )
+    press(page, "Record")
+    expect(page.locator("#one .persona-said")).to_contain_text("The microphone gave nothing")
+    assert page.evaluate("microphone.getTracks().map((track) => track.readyState)") == ["ended"]
+
+
 def test_a_kernel_that_goes_leaves_what_is_recorded(page):
     press(page, "Record")
     expect(page.get_by_text("Recording, 1 of")).to_be_visible()

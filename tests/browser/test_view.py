@@ -170,6 +170,16 @@ def test_of_no_answer_and_of_another_model_nothing_is_said_of_worth(page):
     assert page.evaluate("worthOf(undefined, 0.5)") == ""
 
 
+def test_of_an_emotion_that_is_not_named_nothing_is_said_of_worth(page):
+    row = {"file": "a.wav", **prediction(emotion=None).to_dict()}
+    page.evaluate(
+        "([row, worth]) => document.body.replaceChildren("
+        "result(row, [[-1, 1]], '1-0', { worth: (...of) => worthOf(worth, ...of) }))",
+        [row, WORTH],
+    )
+    assert row["trust"] and page.locator(".persona-worth").count() == 0
+
+
 def test_each_person_has_what_their_answer_is_worth_and_briefly(page, two):
     row = {"file": "a.wav", **two.to_dict()}
     page.evaluate(

@@ -40,6 +40,14 @@ function passingOn() {
 // then. Gives the `file`, and whether the microphone was `lost`.
 export async function record(longest, begun) {
   const stream = await navigator.mediaDevices.getUserMedia({ audio: VOICE });
+  try {
+    return await recorded(stream, longest, begun);
+  } finally {
+    stream.getTracks().forEach((one) => one.stop());
+  }
+}
+
+async function recorded(stream, longest, begun) {
   const [track] = stream.getAudioTracks();
   const source = sourceOf(stream, track.getSettings().sampleRate);
   const { context } = source, rate = context.sampleRate;
@@ -70,7 +78,6 @@ export async function record(longest, begun) {
     });
   } finally {
     track.onended = context.onstatechange = null;
-    stream.getTracks().forEach((one) => one.stop());
     context.close();
   }
   return { file: new File([wav(blocks, count, rate)], "recording.wav", { type: "audio/wav" }), lost };

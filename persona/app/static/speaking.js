@@ -46,7 +46,7 @@ export function whileSpeaking(longest) {
       const behind = seconds - until;
       clock.textContent = `Recording, ${Math.floor(seconds)} of at most ${longest} s` +
         (until && behind > LATE
-          ? `. This device is slow: what is shown is ${behind.toFixed()} s old, the recording is whole.`
+          ? `. What is shown is ${behind.toFixed()} s old, the recording is whole.`
           : "");
     },
     show(event) {

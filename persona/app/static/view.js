@@ -90,7 +90,7 @@ export function inWords(one, worth = () => "", brief = false) {
   return [
     element("p", { class: "persona-words" }, said(one)),
     element("dl", { class: "persona-answers" }, ...answers),
-    ...[worth(one.trust, brief)].filter(Boolean).map((text) => element("p", { class: "persona-worth" }, text)),
+    ...[worth(one.emotion && one.trust, brief)].filter(Boolean).map((text) => element("p", { class: "persona-worth" }, text)),
   ];
 }
 
