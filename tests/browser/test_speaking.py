@@ -247,6 +247,19 @@ def test_a_microphone_that_is_taken_away_leaves_what_was_recorded(page, loss):
     expect(page.locator("section h3")).to_have_text("recording.wav", timeout=PATIENCE)
 
 
+def test_after_a_fault_of_the_program_the_next_press_starts_anew(page, bundle):
+    """A graph that has run out of memory never runs again."""
+    code = (bundle / "worker.js").read_text()
+    begun = "const by = await ready(bundle, say);"
+    broken = code.replace(begun, f"{begun} throw new Error('out of memory');")
+    assert broken != code
+    page.route("**/worker.js", lambda route: route.fulfill(
+        body=broken, content_type="text/javascript"), times=1)  # fmt: skip
+    (failed,) = answer(page, CLIP)
+    assert "because of a fault in the program" in failed["error"]
+    assert "error" not in answer(page, CLIP)[-1]
+
+
 def test_without_a_network_a_first_recording_is_kept_and_answered_later(page):
     page.context.set_offline(True)
     page.get_by_role("button", name="Record").click()

@@ -329,6 +329,13 @@ class TestWhileOneSpeaks:
         people[0]["turns"].append(turn(3.0, 3.5, "fear"))
         assert page.evaluate("(people) => told.otherwise(people)", people) == ""
 
+    def test_the_end_says_so_of_a_single_turn(self, page):
+        speaking(page, event(3.5, turn(0.4, 1.2, "sad")))
+        people = [{"turns": [turn(0.4, 1.2, "fear")]}]
+        assert page.evaluate("(people) => told.otherwise(people)", people) == (
+            " The turn shown meanwhile was corrected."
+        )
+
     def test_what_a_model_does_not_answer_has_no_place(self, page):
         told = event(1.0, turn(0.4, 1.0, "sad") | {"emotion": None, "trust": None})
         told["people"][0] |= {"emotion": None, "trust": None, "gender": None}

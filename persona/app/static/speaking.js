@@ -73,10 +73,11 @@ export function whileSpeaking(longest) {
       const right = (turn) => answered.some((one) =>
         alike(one, turn) && one.start < turn.end && turn.start < one.end);
       const changed = [...turns.values()].filter((turn) => !right(turn)).length;
-      return changed
-        ? ` Of the ${turns.size} ${turns.size === 1 ? "turn" : "turns"} shown meanwhile, ${changed} ` +
-            `${changed === 1 ? "was" : "were"} corrected.`
-        : "";
+      if (!changed) return "";
+      return turns.size === 1
+        ? " The turn shown meanwhile was corrected."
+        : ` Of the ${turns.size} turns shown meanwhile, ${changed} ` +
+            `${changed === 1 ? "was" : "were"} corrected.`;
     },
   };
 }

@@ -51,12 +51,17 @@ class Answering {
 
   #started() {
     const worker = new Worker(here("worker.js"), { type: "module" });
-    worker.onmessage = ({ data }) => this.calls.get(data.id)?.(data);
-    worker.onerror = () => {
-      this.worker = undefined; // its own parts could not be loaded; the next press tries again
-      const error = "The model could not be loaded: check the network.";
+    const over = (error) => {
+      worker.terminate();
+      this.worker = undefined; // the next press starts another
       for (const told of this.calls.values()) told({ error });
     };
+    worker.onmessage = ({ data }) => {
+      const told = this.calls.get(data.id);
+      if (told && data.error === "") over(""); // after a fault the graphs may never run again
+      else told?.(data);
+    };
+    worker.onerror = () => over("The model could not be loaded: check the network.");
     return worker;
   }
 }
