@@ -448,6 +448,16 @@ def test_nobody_has_to_read_its_complaints(folder, closed):
     assert len(rows(done.stdout)) == 3 and "persona:" not in done.stdout
 
 
+def test_what_a_full_standard_error_still_holds_does_not_change_the_exit_code():
+    """Python would try to write it on the way out, and exit with 120."""
+    script = (
+        "import sys; from persona.cli import main; code = main(['predict', 'none.wav']);"
+        "sys.stderr.write('half a line'); sys.exit(code)"
+    )
+    command = ["sh", "-c", '"$@" 2>/dev/full', "sh", sys.executable, "-c", script]
+    assert subprocess.run(command, cwd=ROOT).returncode == 1
+
+
 def test_noise_is_an_error_row_too(run, tmp_path):
     code, out, _ = run(save(tmp_path / "sine.wav", encode(sine())))
     assert code == 1 and "no speech was found in 2.0 s" in rows(out)[0]["error"]

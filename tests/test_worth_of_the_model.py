@@ -28,7 +28,7 @@ def test_the_card_says_what_new_sentences_leave_of_it_and_what_people_hear():
     (known, new), heard = worth.sentences(), worth.as_heard()
     card = facts.model_card()
     for share in (*(value(sums, "emotion_accuracy") for sums in (known, new)), *heard):
-        assert f"{share:.1%}" in card
+        assert f"{100 * share:.1f} %" in card
 
 
 def test_what_the_app_says_of_its_answers_is_computed_from_the_predictions_that_ship():

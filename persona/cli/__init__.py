@@ -41,14 +41,14 @@ def main(arguments: list[str] | None = None) -> int:
             sys.stdout.flush()
         return code
     except BrokenPipeError:
-        discard()
+        discard(sys.stdout)
         return CLOSED
     except OSError as error:
         if error.errno not in _UNWRITABLE:
             raise
         what = error.filename or "The output"
         complain(f"persona: {what} cannot be written ({error.strerror}): make room there.")
-        discard()
+        discard(sys.stdout)
         return 1
     except RuntimeError as error:
         if "start new thread" not in str(error):

@@ -4,7 +4,7 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -50,15 +50,17 @@ def named(representation: str) -> str:
 
 
 def complain(sentence: str) -> None:
-    """Print to standard error; where that is closed, nobody wants to read it."""
-    with suppress(OSError, ValueError, AttributeError):
+    """Print to standard error; where that is closed or full, nobody wants to read it."""
+    try:
         sys.stderr.write(f"{sentence}\n")
         sys.stderr.flush()
+    except (OSError, ValueError, AttributeError):
+        discard(sys.stderr)
 
 
-def discard() -> None:
-    """Let standard output lead nowhere: what could not be written to it would be tried again, and
-    complained of, on the way out.
+def discard(stream: TextIO | None) -> None:
+    """Let standard output or error lead nowhere: what could not be written would be tried again on
+    the way out, which changes the exit code.
     """
     with suppress(OSError, ValueError, AttributeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # type: ignore[union-attr]

@@ -118,7 +118,7 @@ def predict(
             raise PersonaError("Standard output is closed: answers go there, or to --resume FILE.")
         return _print(rows(found.files), form, sys.stdout, header, begins=True)
     except BrokenPipeError:
-        discard()
+        discard(sys.stdout)
         return CLOSED
 
 
